@@ -1,0 +1,82 @@
+"""SQLite or PostgreSQL: the engine, its pragmas, and short read-only sessions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session, sessionmaker
+
+from leadloop.errors import SettingsError
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+def make_engine(database_url: str, *, pool_size: int = 10) -> Engine:
+    """An engine for `database_url` (sqlite:///… or postgresql+psycopg://…). It connects at first use.
+
+    SQLite: WAL, synchronous=FULL (a commit is on the disk before we answer), foreign keys, explicit BEGIN.
+    Raises SettingsError for a URL that SQLAlchemy cannot read.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError as caught:
+        raise SettingsError("DATABASE_URL is not a database URL that leadloop understands.") from caught
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=50,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        )
+        _listen_sqlite(engine)
+        return engine
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=20,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "leadloop",
+            "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s",
+        },
+    )
+
+
+def _listen_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_size_limit=67108864")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # A transaction that will write takes the lock at once: taking it later can fail where waiting cannot help.
+        reading = connection.get_execution_options().get("leadloop_read")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def make_reader(engine: Engine) -> Callable[[], AbstractContextManager[Session]]:
+    """read(): a short session that never writes and never waits for a writer."""
+    reading = engine.execution_options(leadloop_read=True)
+    factory = sessionmaker(reading, expire_on_commit=False, autoflush=False)
+
+    @contextmanager
+    def read() -> Iterator[Session]:
+        with factory() as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    return read

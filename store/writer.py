@@ -1,0 +1,126 @@
+"""One writing transaction shared by all who arrive together: many durable answers for one flush of the disk."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+MOST_TOGETHER = 256
+Operation = Callable[[Session], Any]
+GatheredOperation = Callable[[Session, list[Any]], list[Any]]
+
+
+@dataclass
+class _Waiting:
+    operation: Any
+    item: Any = None
+    gathered: bool = False
+    future: "Future[Any]" = field(default_factory=Future)
+
+
+class GroupWriter:
+    """Runs writing operations on one thread of its own, as many as are waiting in one transaction.
+
+    An operation only touches the session it is handed, for it may be run twice: when one of a group fails, the group is
+    rolled back and each member is run again alone, so that nobody pays for a neighbour. The thread starts at first use
+    (after a fork, never before it).
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def write(self, operation: Callable[[Session], Result]) -> Result:
+        """Run `operation` in a transaction; return its result once it is durably committed."""
+        return self._put(_Waiting(operation))  # type: ignore[no-any-return]
+
+    def gather(self, operation: Callable[[Session, list[Item]], list[Result]], item: Item) -> Result:
+        """Like write(), for an operation that serves many items in one statement: results in the order of items."""
+        return self._put(_Waiting(operation, item, gathered=True))  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Finish what is waiting and end the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join(timeout=30)
+
+    def _put(self, waiting: _Waiting) -> Any:
+        if self._thread is None:
+            self._start()
+        self._waiting.put(waiting)
+        return waiting.future.result()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name="writer", daemon=True)
+                self._thread.start()
+
+    def _loop(self) -> None:
+        while True:
+            first = self._waiting.get()
+            if first is None:
+                return
+            group, last = [first], False
+            while len(group) < MOST_TOGETHER and not last:
+                try:
+                    another = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    last = True
+                else:
+                    group.append(another)
+            self._commit(group)
+            if last:
+                return
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            results = self._run(group)
+        except Exception as caught:
+            if len(group) == 1:
+                group[0].future.set_exception(caught)
+            else:
+                for one in group:
+                    self._commit([one])
+            return
+        for one, result in zip(group, results, strict=True):
+            one.future.set_result(result)
+
+    def _run(self, group: list[_Waiting]) -> list[Any]:
+        results: dict[int, Any] = {}
+        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            for operation, members in _by_operation(group):
+                if members[0].gathered:
+                    answers = operation(session, [one.item for one in members])
+                    results |= {id(one): answer for one, answer in zip(members, answers, strict=True)}
+                else:
+                    results[id(members[0])] = operation(session)
+        return [results[id(one)] for one in group]
+
+
+def _by_operation(group: list[_Waiting]) -> list[tuple[Any, list[_Waiting]]]:
+    gathered: dict[Any, list[_Waiting]] = {}
+    ordered: list[tuple[Any, list[_Waiting]]] = []
+    for one in group:
+        if not one.gathered:
+            ordered.append((one.operation, [one]))
+        elif one.operation in gathered:
+            gathered[one.operation].append(one)
+        else:
+            gathered[one.operation] = [one]
+            ordered.append((one.operation, gathered[one.operation]))
+    return ordered
