@@ -47,7 +47,11 @@ class RawEvent(Base):
 
 
 class Page(Base):
-    """A Meta asset that sends us notices. `configured` False: it wrote to us, but no configuration names it."""
+    """A Meta asset that sends us notices. `configured` False: it wrote to us, but no configuration names it.
+
+    `env_names` here and below: which stored secret came from which environment variable, by JSON pointer
+    ({"/access_token": "ACME_PAGE_TOKEN"}), so that an export can write "$ACME_PAGE_TOKEN" again.
+    """
 
     __tablename__ = "page"
 
@@ -58,6 +62,7 @@ class Page(Base):
     default_country: Mapped[str | None]
     business_country: Mapped[str | None]
     dataset_id: Mapped[str | None]
+    env_names: Mapped[dict[str, Any] | None]
     configured: Mapped[bool] = mapped_column(default=True)
     position: Mapped[int] = mapped_column(default=0)
 
@@ -137,6 +142,7 @@ class Connection(Base):
     name: Mapped[str] = mapped_column(unique=True)
     adapter: Mapped[str]
     settings_sealed: Mapped[str]
+    env_names: Mapped[dict[str, Any] | None]
     state_sealed: Mapped[str | None]
     changed_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
@@ -151,6 +157,7 @@ class Notifier(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     urls_sealed: Mapped[str]
+    env_names: Mapped[dict[str, Any] | None]
     template: Mapped[str | None]
     changed_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
