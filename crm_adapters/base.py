@@ -1,88 +1,65 @@
 """The plug-in contract for CRMs. An adapter gets a LeadCard and an HTTP door; it never sees the database or the queue.
 
-Why it has this shape (facts: crm-apis §0, §21, read 2026-11-22): some CRMs upsert by a key of ours (HubSpot, Salesforce),
-some must be searched first and have no idempotency key (Kommo, Bitrix24), some want an external id (Odoo). So a push is
-told what an earlier attempt left behind (`Earlier`), and must be safe to repeat. What comes after the record (a note, a
-task) is a step of its own, so that a crash between the two repeats neither more than it must.
+Why it has this shape: docs/decisions/0003-crm-adapter-contract.md. In short (facts: crm-apis §0, §21, read 2026-11-22):
+some CRMs upsert by a key of ours (HubSpot, Salesforce, Odoo), some must be searched first and have no idempotency key
+(Kommo, Bitrix24). So a push is told what an earlier attempt left behind (`Earlier`), and must be safe to repeat. What
+comes after the record (a note, a task) is a step of its own, so that a crash between the two repeats no more than it
+must. How to write one: docs/write-an-adapter.md; what every adapter must pass: crm_adapters.conformance.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, Schema
+from marshmallow import EXCLUDE, Schema, ValidationError
 
+from crm_adapters.shapes import (
+    Check,
+    CrmField,
+    CrmNotice,
+    CrmStage,
+    Earlier,
+    NoticeAnswer,
+    NoticeProof,
+    NoticeRefused,
+    Polled,
+    Preview,
+    RemoteChange,
+    RemoteOutcome,
+    RemoteRef,
+)
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable
 from leadloop.http import HttpAnswer, HttpDoor, host_of
 from leadloop.leads import LeadCard, MappedValue
 
+__all__ = [
+    "Check",
+    "CrmAdapter",
+    "CrmField",
+    "CrmNotice",
+    "CrmStage",
+    "Earlier",
+    "NoticeAnswer",
+    "NoticeRefused",
+    "Polled",
+    "Preview",
+    "RemoteChange",
+    "RemoteOutcome",
+    "RemoteRef",
+    "StateSchema",
+    "checked",
+    "clean_text",
+    "error_from_status",
+    "flat",
+    "keep_nothing",
+    "load_settings",
+    "parse_json",
+    "secret_fields",
+]
 
-@dataclass(frozen=True)
-class RemoteRef:
-    """The record a lead became in the CRM: its kind ("contact", "lead"), the CRM's id as text, a link when known."""
-
-    kind: str
-    id: str
-    url: str | None = None
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """What earlier attempts at this delivery left behind.
-
-    `ref` is the record when one was noted. `maybe_pushed` is true when an attempt may have reached the CRM without an
-    answer that we could note: an adapter without an upsert key searches before it creates.
-    """
-
-    ref: RemoteRef | None = None
-    maybe_pushed: bool = False
-
-
-@dataclass(frozen=True)
-class CrmField:
-    """One field of the CRM that a mapping may name. `options` are the values it accepts; empty means any."""
-
-    name: str
-    label: str
-    type: str = "text"
-    required: bool = False
-    read_only: bool = False
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that check() looked at: whether it is right, what was found, and the mend when it is not."""
-
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """A request that would be sent, for `leadloop crm try --dry-run`. Secrets are masked."""
-
-    method: str
-    url: str
-    body: Any = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True)
-class RemoteOutcome:
-    """What a CRM says happened to a record: a stage, when, and a value. `dedup_key` makes the same notice twice one."""
-
-    crm_id: str
-    stage: str
-    occurred_at: datetime
-    dedup_key: str
-    value: Decimal | None = None
-    currency: str | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+MASK = "•••"
 
 
 def keep_nothing(state: Mapping[str, Any]) -> None:
@@ -94,8 +71,9 @@ class CrmAdapter:
 
     `kind` is stored in rows: never rename it. `default_fields` maps the CRM's field names to templates
     ("{first_name}", "{answers.budget}"), used where the configuration has no mapping. `max_in_flight` bounds the calls
-    at one time. `steps` names what follows push_lead, in order: each is a method `step_<name>(lead, ref)`, run and noted
-    one by one, skipped when already noted.
+    at one time: 1 for a CRM that wants no parallel calls (Odoo Online). `steps` names what follows push_lead, in order:
+    each is a method `step_<name>(lead, ref)`, run and noted one by one, skipped when already noted; an instance may
+    shorten it when a setting says so. `docs` is where the CRM admin reads on: a page in docs/, or a URL.
     """
 
     kind: ClassVar[str]
@@ -103,8 +81,11 @@ class CrmAdapter:
     settings_schema: ClassVar[type[Schema]]
     default_fields: ClassVar[Mapping[str, str]] = {}
     max_in_flight: ClassVar[int] = 24
-    steps: ClassVar[tuple[str, ...]] = ()
+    steps: tuple[str, ...] = ()
     offers_fields: ClassVar[bool] = False
+    docs: ClassVar[str] = ""
+    notices: ClassVar[NoticeProof] = "none"
+    poll_every_s: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -113,17 +94,22 @@ class CrmAdapter:
         http: HttpDoor | None = None,
         state: Mapping[str, Any] | None = None,
         keep_state: Callable[[Mapping[str, Any]], None] = keep_nothing,
+        exclusive: Callable[[], AbstractContextManager[Mapping[str, Any]]] | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
         """`settings` are loaded by `settings_schema`. `state` is what an earlier instance kept with `keep_state` (a
-        refreshed token, field metadata); it is stored sealed, and `keep_state` returns once it is durable."""
+        refreshed token, field metadata); it is stored sealed, and `keep_state` returns once it is durable. `exclusive`
+        holds a lock over all processes that serve this connection and gives the state as it is kept at that moment.
+        `http` is for tests: an adapter opens the door that its settings call for."""
         self.settings = settings
-        self.http = http or HttpDoor()
+        self.http = http or self.open_door()
         self.state = dict(state or {})
         self.keep_state = keep_state
-        self.now = now or (lambda: datetime.now().astimezone())
+        self.exclusive = exclusive or (lambda: nullcontext(self.state))
+        self.now = now or (lambda: datetime.now(UTC))
+        self._state_lock = threading.RLock()
 
-    # --- what an adapter writes -------------------------------------------------------------------------------------
+    # --- what an adapter writes: the record -------------------------------------------------------------------------
 
     def push_lead(self, lead: LeadCard, earlier: Earlier) -> RemoteRef:
         """Create or update the record of this lead. The same lead twice leaves one record.
@@ -137,28 +123,86 @@ class CrmAdapter:
         raise NotImplementedError(f"{type(self).__name__} must define preview()")
 
     def check(self) -> list[Check]:
-        """Prove the credentials and rights against the CRM, without leaving anything behind there."""
+        """Prove the credentials and rights against the CRM, without leaving anything behind there.
+
+        What is wrong is in the list with its mend, not raised: see checked().
+        """
         raise NotImplementedError(f"{type(self).__name__} must define check()")
 
     def read_fields(self) -> list[CrmField]:
         """The fields a mapping may name, for CRMs that tell (`offers_fields`)."""
         return []
 
-    def parse_outcomes(self, headers: Mapping[str, str], body: bytes) -> list[RemoteOutcome]:
-        """The outcomes in a notice the CRM sent us, verified the way that CRM signs. Pure: it sends nothing."""
+    def prepare(self) -> list[str]:
+        """Make what the adapter needs in the CRM and is missing (a unique property, a table), or exchange a one-time
+        code for a token and keep it. Safe to repeat. What was made, in words; push_lead calls it where it can."""
         return []
 
-    def poll_outcomes(self, cursor: str | None) -> tuple[list[RemoteOutcome], str | None]:
-        """Outcomes since `cursor` (None: from now on), and the next cursor, for CRMs that cannot call us."""
-        return [], cursor
+    # --- what an adapter writes: outcomes ---------------------------------------------------------------------------
+
+    def verify_notice(self, notice: CrmNotice) -> None:
+        """Raise NoticeRefused unless the notice is from this CRM. Pure.
+
+        `notices` says what proves it: "signed" (override this: signature, echoed token), or "secret_in_url" for CRMs
+        that sign nothing, where leadloop itself puts a long secret into the address and compares it before this.
+        """
+        if self.notices != "secret_in_url":
+            raise NoticeRefused("not_expected")
+
+    def answer_notice(self, notice: CrmNotice) -> NoticeAnswer:
+        """What a verified notice is answered once it is safe. Pure."""
+        return NoticeAnswer()
+
+    def parse_notice(self, notice: CrmNotice) -> list[RemoteOutcome | RemoteChange]:
+        """What a verified notice says. Pure. An unsigned one gives hints (RemoteChange), never outcomes."""
+        return []
+
+    def read_change(self, change: RemoteChange) -> list[RemoteOutcome]:
+        """Ask the CRM what became of the record that a hint names."""
+        return []
+
+    def connect_notices(self, url: str) -> datetime | None:
+        """Have the CRM send its notices to `url`; safe to repeat. When to do so again (Zoho's watch lasts a day), or
+        None where it lasts, or where a person has to do it in the CRM's own pages (docs say how)."""
+        return None
+
+    def poll_outcomes(self, cursor: str | None) -> Polled:
+        """Outcomes since `cursor` (None: from now on), for CRMs that cannot call us. Called every `poll_every_s`
+        seconds, and again at once while the answer says `more`."""
+        return Polled((), cursor)
+
+    def read_stages(self) -> list[CrmStage]:
+        """The stages a funnel may name, for CRMs that tell."""
+        return []
+
+    # --- what an adapter writes: the wire ---------------------------------------------------------------------------
+
+    def open_door(self) -> HttpDoor:
+        """The door for this connection's calls. Override to refuse private addresses or to change the pool."""
+        return HttpDoor()
 
     def headers(self) -> dict[str, str]:
         """Headers of every call: the credentials."""
         return {}
 
+    def renew(self, used: Mapping[str, str]) -> bool:
+        """Get new credentials after a 401 (OAuth), inside change_state(); True when a second try is worth it.
+
+        `used` are the headers of the call that failed: another thread may have renewed them meanwhile.
+        """
+        return False
+
     def error_from(self, answer: HttpAnswer, url: str) -> LeadloopError:
         """The error of an answer that is not a success. Override where the CRM says something finer than the status."""
         return error_from_status(answer, url, label=self.label)
+
+    def error_in(self, parsed: Any, url: str) -> LeadloopError | None:
+        """The error inside a 2xx answer, for CRMs that answer 200 to a failure (monday, JSON-RPC)."""
+        return None
+
+    def close(self) -> None:
+        """Let go of connections. Called when the settings change or the process ends."""
+        self.http.close()
 
     # --- what it is given -------------------------------------------------------------------------------------------
 
@@ -168,80 +212,129 @@ class CrmAdapter:
         url: str,
         *,
         json_body: Any = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         accept: Iterable[int] = (),
     ) -> Any:
         """One call with the adapter's headers: the parsed JSON of a 2xx answer (None when it has no body).
 
-        `accept` lists other statuses whose HttpAnswer is handed back as it is. Raises what error_from() makes.
+        `accept` lists other statuses whose HttpAnswer is handed back as it is. A 401 is tried once more when renew()
+        brought new credentials. Raises what error_from() and error_in() make.
         """
-        answer = self.http.request(method, url, headers=self.headers(), json_body=json_body, params=params)
+        used = self.headers()
+        sent = used | dict(headers or {})
+        answer = self.http.request(method, url, headers=sent, json_body=json_body, form=form, params=params)
+        if answer.status == 401 and self.renew(used):
+            sent = self.headers() | dict(headers or {})
+            answer = self.http.request(method, url, headers=sent, json_body=json_body, form=form, params=params)
         if answer.status in tuple(accept):
             return answer
         if not 200 <= answer.status < 300:
             raise self.error_from(answer, url)
         if not answer.body.strip():
             return None
-        return parse_json(answer, url, label=self.label)
+        parsed = parse_json(answer, url, label=self.label)
+        if (error := self.error_in(parsed, url)) is not None:
+            raise error
+        return parsed
+
+    def change_state(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+        """Change the kept state with nobody else at it, in this process or another.
+
+        `change` gets the state as it is kept now and returns the new one; it may call the CRM (a refresh token that
+        works once, as at Kommo and GoHighLevel). The new state is durable before it is used.
+        """
+        with self._state_lock, self.exclusive() as kept:
+            fresh = dict(change(dict(kept)))
+            self.keep_state(fresh)
+            self.state = fresh
+        return fresh
 
 
 def parse_json(answer: HttpAnswer, url: str, *, label: str) -> Any:
     """The JSON of an answer; Retryable when it is not JSON (a proxy's page, half a body)."""
     try:
         return answer.json()
-    except ValueError as caught:
-        raise Retryable(
-            f"{label} ({host_of(url)}) answered {answer.status} with something that is not JSON.",
-            code="garbage_answer",
-            action="Check that the address is the API's and that no proxy or login page stands in between.",
-            outage=True,
-        ) from caught
+    except ValueError:
+        raise garbage(answer, url, label=label) from None  # the decoder's error would carry the whole body along
+
+
+def garbage(answer: HttpAnswer, url: str, *, label: str, what: str = "something that is not JSON") -> Retryable:
+    """The error of a success that cannot be read, for answers that are not JSON or not of the CRM's shape."""
+    return Retryable(
+        f"{label} ({host_of(url)}) answered {answer.status} with {what}.",
+        code="garbage_answer",
+        action="Check that the address is the API's and that no proxy or login page stands in between.",
+        outage=True,
+    )
 
 
 def error_from_status(answer: HttpAnswer, url: str, *, label: str) -> LeadloopError:
-    """The general rule: 408, 425, 429 and 5xx may pass, 401 and 403 need a person, other 4xx will never work."""
+    """The general rule: 408, 425, 429 and 5xx may pass, 401, 402 and 403 need a person, other 4xx will never work."""
     status, host = answer.status, host_of(url)
     code = f"http_{status}"
     if status == 429:
         return Retryable(
-            f"{label} ({host}) asks for fewer calls (429).", code=code, retry_after_s=answer.retry_after_s or 10.0
+            f"{label} ({host}) asks for fewer calls (429).",
+            code=code,
+            retry_after_s=10.0 if answer.retry_after_s is None else answer.retry_after_s,
         )
     if status in (408, 425) or status >= 500:
         return Retryable(
             f"{label} ({host}) answered {status}.", code=code, retry_after_s=answer.retry_after_s, outage=True
         )
-    if status == 401:
-        return NeedsHuman(
-            f"{label} ({host}) does not accept the credentials (401).",
-            code=code,
-            action="Put valid credentials into the connection's settings and apply the configuration again.",
-            scope="lane",
-        )
-    if status == 403:
-        return NeedsHuman(
-            f"{label} ({host}) refuses access (403).",
-            code=code,
-            action="Give the credentials the rights that docs/ names for this CRM; the waiting leads then follow.",
-            scope="lane",
-        )
-    if 300 <= status < 400:
-        return NeedsHuman(
-            f"{label} ({host}) answered with a redirect ({status}), which is not followed.",
-            code=code,
-            action="Put the final address into the connection's settings.",
-            scope="lane",
-        )
+    held = _HELD.get(status) or (_REDIRECT if 300 <= status < 400 else None)
+    if held is not None:
+        found, action = held
+        return NeedsHuman(f"{label} ({host}) {found} ({status}).", code=code, action=action, scope="lane")
     return Permanent(
         f"{label} ({host}) refused this record ({status}).",
         code=code,
-        action="Compare the mapping with the CRM's fields (leadloop crm fields, leadloop crm try --dry-run), then retry.",
+        action="Compare the mapping with the CRM's fields (leadloop crm fields, crm try --dry-run), then retry.",
     )
+
+
+_HELD = {
+    401: (
+        "does not accept the credentials",
+        "Put valid credentials into the connection's settings and apply the configuration again.",
+    ),
+    402: ("wants a paid plan", "Renew or raise the plan of the account at the CRM; the waiting leads then follow."),
+    403: (
+        "refuses access",
+        "Give the credentials the rights that docs/ names for this CRM; the waiting leads then follow.",
+    ),
+}
+_REDIRECT = (
+    "answered with a redirect, which is not followed",
+    "Put the final address into the connection's settings.",
+)
+
+
+def checked(name: str, probe: Callable[[], str], *, mend: str = "") -> Check:
+    """Run one probe of check(): what it found, or its error as a Check that is not ok, with the error's mend."""
+    try:
+        return Check(name, True, probe())
+    except LeadloopError as caught:
+        return Check(name, False, caught.message, caught.action or mend or "Try again later.")
 
 
 def load_settings(adapter: type[CrmAdapter], raw: Mapping[str, Any]) -> dict[str, Any]:
     """`raw` through the adapter's schema. Raises marshmallow.ValidationError with messages by field."""
-    loaded: dict[str, Any] = adapter.settings_schema().load(dict(raw))
+    schema = adapter.settings_schema()
+    try:
+        loaded: dict[str, Any] = schema.load(dict(raw))
+    except ValidationError as caught:
+        raise ValidationError(_with_known_names(caught, schema)) from None  # the original holds the rejected values
     return loaded
+
+
+def _with_known_names(caught: ValidationError, schema: Schema) -> dict[str, Any]:
+    messages: dict[str, Any] = caught.messages if isinstance(caught.messages, dict) else {"_schema": caught.messages}
+    known = ", ".join(sorted(schema.fields))
+    unknown = [name for name in messages if name not in schema.fields and not name.startswith("_")]
+    return messages | {name: [f"There is no such setting; there are: {known}."] for name in unknown}
 
 
 def secret_fields(adapter: type[CrmAdapter]) -> frozenset[str]:
@@ -258,6 +351,16 @@ def flat(value: MappedValue, *, join: str = ", ") -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return join.join(value) if isinstance(value, list) else value
+
+
+def clean_text(text: str) -> str:
+    """`text` without what no database or CRM can store: NUL and lone surrogates become U+FFFD, all else stays."""
+    text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 class StateSchema(Schema):
