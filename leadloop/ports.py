@@ -3,7 +3,7 @@
 Everything is passed in, nothing is global: a test hands in fakes, `wsgi.py` and the command line hand in the real ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from leadloop.settings import Settings
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 class Bell(Protocol):
@@ -33,6 +34,11 @@ class Writer(Protocol):
         `operation` may be run twice (alone, after a neighbour spoiled the shared transaction): it only touches the
         session. Raises what it raised, or the database's error; then nothing of it is kept.
         """
+
+    def gather(
+        self, operation: Callable[[Session, list[Item]], list[Result]], item: Item, *, timeout_s: float | None = None
+    ) -> Result:
+        """Like write(), for an operation that serves all items of a group at once. TimeoutError after `timeout_s`."""
 
     def close(self) -> None: ...
 
@@ -90,4 +96,9 @@ class Services:
     counters: Counters
     now: Callable[[], datetime]
     graph: Graph | None = None
-    extras: Mapping[str, Any] = field(default_factory=dict)
+    caches: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def cached(self, name: str, make: Callable[[], Result]) -> Result:
+        """Something this process keeps for as long as it runs (adapters with open connections, forms read)."""
+        found: Result = self.caches.get(name) or self.caches.setdefault(name, make())
+        return found

@@ -41,6 +41,7 @@ def make_engine(database_url: str, *, pool_size: int = 10) -> Engine:
         pool_recycle=1800,
         connect_args={
             "connect_timeout": 5,
+            "tcp_user_timeout": 15_000,
             "application_name": "leadloop",
             "options": "-c timezone=UTC -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s",
         },

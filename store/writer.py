@@ -44,9 +44,18 @@ class GroupWriter:
         """Run `operation` in a transaction; return its result once it is durably committed."""
         return self._put(_Waiting(operation))  # type: ignore[no-any-return]
 
-    def gather(self, operation: Callable[[Session, list[Item]], list[Result]], item: Item) -> Result:
-        """Like write(), for an operation that serves many items in one statement: results in the order of items."""
-        return self._put(_Waiting(operation, item, gathered=True))  # type: ignore[no-any-return]
+    def gather(
+        self,
+        operation: Callable[[Session, list[Item]], list[Result]],
+        item: Item,
+        *,
+        timeout_s: float | None = None,
+    ) -> Result:
+        """Like write(), for an operation that serves many items in one statement: results in the order of items.
+
+        Raises TimeoutError when the database has not answered in `timeout_s`; it may still be written later.
+        """
+        return self._put(_Waiting(operation, item, gathered=True), timeout_s)  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Finish what is waiting and end the thread."""
@@ -56,11 +65,11 @@ class GroupWriter:
             self._waiting.put(None)
             thread.join(timeout=30)
 
-    def _put(self, waiting: _Waiting) -> Any:
+    def _put(self, waiting: _Waiting, timeout_s: float | None = None) -> Any:
         if self._thread is None:
             self._start()
         self._waiting.put(waiting)
-        return waiting.future.result()
+        return waiting.future.result(timeout_s)
 
     def _start(self) -> None:
         with self._lock:

@@ -1,0 +1,242 @@
+"""Meta's notices, read: the body of a webhook POST becomes lead notices, updates, and a count of what is not used yet.
+
+Pure, and it never raises: what cannot be read is named and its neighbours are not touched.
+Source: Meta ingestion facts §1.5, §1.8, §2.1, §2.2 (read 2026-11-22).
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+
+MOST_UPDATES = 20_000  # Meta sends at most 1,000 a POST; a signed body with more is still read up to here
+LONGEST_ID = 40
+
+
+@dataclass(frozen=True)
+class LeadgenNotice:
+    """A form was sent: ids as text, `created_at` aware UTC."""
+
+    leadgen_id: str
+    page_id: str
+    form_id: str | None
+    ad_id: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LeadgenUpdate:
+    """Meta changed an existing lead (`area`, `event` are open vocabularies)."""
+
+    leadgen_id: str
+    page_id: str
+    form_id: str | None
+    ad_id: str | None
+    updated_at: datetime | None
+    area: str | None
+    event: str | None
+    updated_fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EventContent:
+    """What one POST holds. `unused` counts fields kept for a later reader, `problems` says what could not be read."""
+
+    leads: list[LeadgenNotice] = field(default_factory=list)
+    updates: list[LeadgenUpdate] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """read, kept (nothing used yet), partly (some of it unreadable) or unreadable."""
+        used = bool(self.leads or self.updates)
+        if self.problems:
+            return "partly" if used or self.unused else "unreadable"
+        return "read" if used else "kept"
+
+    @property
+    def reason(self) -> str | None:
+        """Why, in plain words; None when everything was read."""
+        parts = list(self.problems[:5])
+        if len(self.problems) > 5:
+            parts.append(f"and {len(self.problems) - 5} more")
+        if self.unused:
+            listed = ", ".join(f"{name} ({count})" for name, count in sorted(self.unused.items())[:10])
+            parts.append(f"kept for a later reader: {listed}")
+        return "; ".join(parts)[:1000] or None
+
+
+class IdText(fields.Field[str]):
+    """An id as text, whether it came as a JSON string or as a number of any size."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= LONGEST_ID):
+            raise ValidationError("not an id (digits)")
+        return value
+
+
+class UnixTime(fields.Field[datetime]):
+    """Unix seconds or milliseconds, as number or text; above 10^11 it is milliseconds."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+            number = number / 1000 if number > 1e11 else number
+            if not 0 < number < 1e11:
+                raise ValueError
+            return datetime.fromtimestamp(number, UTC)
+        except (ValueError, OverflowError, OSError) as caught:
+            raise ValidationError("not a Unix time") from caught
+
+
+class LeadgenValue(Schema):
+    """`value` of a leadgen change. Only the lead's id is indispensable: what else is wrong is left out."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    leadgen_id = IdText(required=True)
+    page_id = IdText(load_default=None)
+    form_id = IdText(load_default=None)
+    ad_id = IdText(load_default=None)
+    created_time = UnixTime(load_default=None)
+    updated_time = UnixTime(load_default=None)
+    area = fields.String(load_default=None)
+    event = fields.String(load_default=None)
+    updated_fields = fields.List(fields.String(), load_default=list)
+
+    @pre_load
+    def drop_unusable(self, data: Any, **_kwargs: Any) -> Any:
+        """An unusable optional part must not cost the lead: it is dropped, and Graph tells it later anyway."""
+        if not isinstance(data, dict):
+            return data
+        kept: dict[str, Any] = {}
+        for name, value in data.items():
+            declared = self.fields.get(name)
+            if declared is None:
+                continue
+            if name != "leadgen_id":
+                try:
+                    declared.deserialize(value)
+                except ValidationError:
+                    continue
+            kept[name] = value
+        return kept
+
+
+_LEADGEN = LeadgenValue()
+
+
+def sniff_object(body: bytes) -> str | None:
+    """Meta's `object` of a body, or None when it is not JSON of that shape. Never raises."""
+    try:
+        parsed = _parse(body)
+    except ValueError:
+        return None
+    found = parsed.get("object") if isinstance(parsed, dict) else None
+    return found if isinstance(found, str) and len(found) <= 64 and found.isprintable() else None
+
+
+def read_event(body: bytes) -> EventContent:
+    """All that one POST says."""
+    content = EventContent()
+    try:
+        parsed = _parse(body)
+    except ValueError as caught:
+        content.problems.append(f"the body is not JSON ({type(caught).__name__})")
+        return content
+    entries = parsed.get("entry") if isinstance(parsed, dict) else None
+    if not isinstance(entries, list):
+        content.problems.append("the body has no list `entry`")
+        return content
+    about = parsed.get("object") if isinstance(parsed.get("object"), str) else "?"
+    for position, entry in enumerate(entries):
+        if len(content.leads) + len(content.updates) + content.unused.total() >= MOST_UPDATES:
+            content.problems.append(f"more than {MOST_UPDATES} updates in one body; the rest is kept unread")
+            break
+        if isinstance(entry, dict):
+            _read_entry(content, entry, f"entry[{position}]", about)
+        else:
+            content.problems.append(f"entry[{position}] is not an object")
+    return content
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        # A number of thousands of digits would fail the whole body; as text it costs only its own change.
+        return json.loads(body, parse_int=lambda text: int(text) if len(text) <= LONGEST_ID else text)
+    except RecursionError as caught:
+        raise ValueError("nested too deeply") from caught
+
+
+def _read_entry(content: EventContent, entry: dict[str, Any], where: str, about: str) -> None:
+    for name in ("messaging", "standby"):
+        if isinstance(entry.get(name), list):
+            content.unused[f"{about}.{name}"] += len(entry[name])
+    if isinstance(entry.get("changed_fields"), list) and "changes" not in entry:
+        for name in entry["changed_fields"]:
+            content.unused[f"{about}.{_word(name)} without values (switch Include Values on)"] += 1
+    if isinstance(entry.get("field"), str):  # Instagram Login sends the change flat in the entry
+        content.unused[f"{about}.{_word(entry['field'])}"] += 1
+    changes = entry.get("changes")
+    if changes is None:
+        return
+    if not isinstance(changes, list):
+        content.problems.append(f"{where}.changes is not a list")
+        return
+    for position, change in enumerate(changes):
+        _read_change(content, change, f"{where}.changes[{position}]", entry.get("id"), about)
+
+
+def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, about: str) -> None:
+    if not isinstance(change, dict) or not isinstance(change.get("field"), str):
+        content.problems.append(f"{where} has no text `field`")
+        return
+    name = change["field"]
+    if name not in ("leadgen", "leadgen_update"):
+        content.unused[f"{about}.{_word(name)}"] += 1
+        return
+    try:
+        value = _LEADGEN.load(change.get("value"))
+    except (ValidationError, TypeError, AttributeError, RecursionError):
+        content.problems.append(f"{where}.value.leadgen_id is not an id (digits)")
+        return
+    page_id = value["page_id"] or _entry_page(entry_id)
+    if page_id is None:
+        content.problems.append(f"{where} names no Page")
+    elif name == "leadgen":
+        content.leads.append(
+            LeadgenNotice(value["leadgen_id"], page_id, value["form_id"], value["ad_id"], value["created_time"])
+        )
+    else:
+        content.updates.append(
+            LeadgenUpdate(
+                value["leadgen_id"],
+                page_id,
+                value["form_id"],
+                value["ad_id"],
+                value["updated_time"],
+                value["area"],
+                value["event"],
+                tuple(value["updated_fields"]),
+            )
+        )
+
+
+def _entry_page(entry_id: Any) -> str | None:
+    try:
+        found = IdText().deserialize(entry_id)
+    except ValidationError:
+        return None
+    return found if found.strip("0") else None
+
+
+def _word(name: Any) -> str:
+    text = name if isinstance(name, str) else type(name).__name__
+    return "".join(character if character.isalnum() or character in "_-." else "?" for character in text[:48])

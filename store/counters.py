@@ -1,0 +1,91 @@
+"""Counts and durations for /metrics: kept in the process, added to the database every second, so that the sums are
+right however many processes and machines there are."""
+
+import json
+import threading
+from bisect import bisect_left
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from leadloop.logs import get_logger
+from leadloop.ports import Writer
+from store.models import Metric
+
+BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 21_600.0)
+MOST_SERIES = (
+    5_000  # beyond this a new label set of a name is counted as "other": labels stay bounded whatever comes in
+)
+
+log = get_logger(__name__)
+Key = tuple[str, str]
+
+
+class DatabaseCounters:
+    """Counters and histograms. Names follow Prometheus; labels are few and bounded (never an id of a lead)."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._pending: dict[Key, float] = {}
+        self._known: set[Key] = set()
+
+    def add(self, name: str, amount: float = 1, **labels: str) -> None:
+        with self._lock:
+            self._add((name, _labels(labels)), amount)
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Count a duration into the histogram `name` (seconds; below zero counts as zero: clocks differ)."""
+        seconds = max(0.0, seconds)
+        bucket = bisect_left(BUCKETS_S, seconds)
+        edge = f"{BUCKETS_S[bucket]:g}" if bucket < len(BUCKETS_S) else "+Inf"
+        with self._lock:
+            self._add((name + "_bucket", _labels(labels | {"le": edge})), 1)
+            self._add((name + "_sum", _labels(labels)), seconds)
+
+    def flush(self) -> None:
+        """Add what was counted to the database. What cannot be written now is kept for the next time."""
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        if not pending:
+            return
+        try:
+            self._writer.write(lambda session: add_metrics(session, pending))
+        except SQLAlchemyError as caught:
+            log.warning("counters_not_written", error=type(caught).__name__)
+            with self._lock:
+                for key, amount in pending.items():
+                    self._pending[key] = self._pending.get(key, 0.0) + amount
+
+    def _add(self, key: Key, amount: float) -> None:
+        if key not in self._known:
+            if len(self._known) >= MOST_SERIES:
+                key = (key[0], _labels({"other": "true"}))
+            self._known.add(key)
+        self._pending[key] = self._pending.get(key, 0.0) + amount
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return json.dumps(labels, sort_keys=True, separators=(",", ":"))
+
+
+def add_metrics(session: Session, amounts: dict[Key, float]) -> None:
+    """Add amounts to the sums. In a fixed order, so that two processes never wait for each other in a circle."""
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = insert(Metric)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name", "labels"], set_={"value": Metric.value + statement.excluded.value}
+    )
+    rows = [{"name": name, "labels": labels, "value": amount} for (name, labels), amount in sorted(amounts.items())]
+    session.execute(statement, rows)
+
+
+def read_metrics(session: Session) -> list[tuple[str, dict[str, str], float]]:
+    """All sums: (name, labels, value)."""
+    return [
+        (name, json.loads(labels), value)
+        for name, labels, value in session.execute(select(Metric.name, Metric.labels, Metric.value))
+    ]

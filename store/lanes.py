@@ -1,0 +1,124 @@
+"""Lanes that rest: a Page at Graph, a connection, a notifier that asked for rest or cannot work until somebody acts.
+
+Names: `graph` (the whole app), `graph:<page_id>`, `crm:<connection id>`, `alert:<notifier id>:<target>` (one address, so
+that a dead one does not silence its neighbours). A lane without a row is free. `graph` resting makes every `graph:…` rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from store.models import Lane, Work
+from store.work import wake
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A lane that is to rest until `until`. `hold`: a person has to act; `fingerprint` of what failed (token, settings)."""
+
+    lane: str
+    until: datetime
+    hold: bool = False
+    code: str | None = None
+    message: str | None = None
+    action: str | None = None
+    fingerprint: str | None = None
+
+
+def graph_lane(page_id: str) -> str:
+    return f"graph:{page_id}"
+
+
+def crm_lane(connection_id: int) -> str:
+    return f"crm:{connection_id}"
+
+
+def alert_lane(notifier_id: int, target: str) -> str:
+    return f"alert:{notifier_id}:{target}"
+
+
+def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
+    """Let a lane rest; a longer rest wins. True when the lane was not held before and now is (tell somebody, once)."""
+    earlier = find_lane(session, rest.lane)
+    newly_held = rest.hold and not (earlier is not None and earlier.hold)
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = insert(Lane).values(
+        name=rest.lane,
+        rest_until=rest.until,
+        since=now,
+        hold=rest.hold,
+        failures=1,
+        fingerprint=rest.fingerprint,
+        code=rest.code,
+        message=rest.message,
+        action=rest.action,
+    )
+    told = {name: statement.excluded[name] for name in ("hold", "fingerprint", "code", "message", "action")}
+    keep_hold = Lane.hold.is_(True) & statement.excluded.hold.is_(False)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "rest_until": func.max(Lane.rest_until, statement.excluded.rest_until)
+            if session.get_bind().dialect.name == "sqlite"
+            else func.greatest(Lane.rest_until, statement.excluded.rest_until),
+            "failures": Lane.failures + 1,
+            **told,
+        },
+        where=~keep_hold,
+    )
+    session.execute(statement)
+    return newly_held
+
+
+def free_lane(session: Session, lane: str, *, now: datetime) -> bool:
+    """A lane works again: forget its rest, and try at once what waited because the other side was ill."""
+    freed = session.execute(delete(Lane).where(Lane.name == lane).execution_options(synchronize_session=False))
+    woken = wake(session, now=now, lane=lane, outage_only=True)
+    return bool(freed.rowcount) or bool(woken)  # type: ignore[attr-defined]
+
+
+def free_changed(session: Session, lanes: Mapping[str, str], *, now: datetime) -> list[str]:
+    """Free held lanes whose token or settings are no longer those that failed; returns their names.
+
+    `lanes` maps a name → the fingerprint now; `alert:<notifier id>` stands for all addresses of that notifier.
+    """
+    held = session.scalars(select(Lane).where(Lane.hold.is_(True))).all()
+    changed = []
+    for lane in held:
+        current = lanes.get(lane.name) or lanes.get(lane.name.rpartition(":")[0])
+        if current is not None and current != lane.fingerprint:
+            changed.append(lane.name)
+    for name in changed:
+        free_lane(session, name, now=now)
+        wake(session, now=now, lane=name, outage_only=False)
+    return changed
+
+
+def read_lanes(session: Session) -> list[Lane]:
+    """All lanes with a row: those that rest, and those whose rest is over but which have not worked since."""
+    return list(session.scalars(select(Lane)))
+
+
+def find_lane(session: Session, name: str) -> Lane | None:
+    return session.scalar(select(Lane).where(Lane.name == name).execution_options(populate_existing=True))
+
+
+def is_resting(lane: str, names: set[str]) -> bool:
+    """Whether the lane, or all of its kind (`graph`), is among the names that rest."""
+    return lane in names or lane.partition(":")[0] in names
+
+
+def list_lanes(session: Session) -> list[tuple[Lane, int]]:
+    """Every lane that rests or is held, with the number of open rows that wait for it."""
+    waiting = select(Work.lane, func.count().label("rows")).where(Work.state == "open").group_by(Work.lane).subquery()
+    query = (
+        select(Lane, func.coalesce(waiting.c.rows, 0))
+        .outerjoin(waiting, waiting.c.lane == Lane.name)
+        .order_by(Lane.name)
+    )
+    return [(lane, int(rows)) for lane, rows in session.execute(query)]

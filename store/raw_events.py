@@ -1,0 +1,109 @@
+"""Raw events: one row for each signed POST, identical bytes once."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from store.models import RawEvent
+from store.work import add_work
+
+EVENT_LANE = "events"
+
+
+@dataclass(frozen=True)
+class ReceivedEvent:
+    """A signed notice as it came in. `object` is Meta's word for what it is about, None when it cannot be read."""
+
+    source: str
+    object: str | None
+    body: bytes = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    received_at: datetime
+
+    @property
+    def body_sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
+    """Keep events that arrived together, and add the work of reading them. True for each that is new.
+
+    The very same bytes again are the same row (its `repeats` counts them) and no new work.
+    """
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    keys: list[tuple[str, str]] = []
+    for event in events:
+        key = (event.source, event.body_sha256)
+        keys.append(key)
+        if key not in rows:
+            rows[key] = {
+                "source": event.source,
+                "object": event.object,
+                "body": event.body,
+                "body_sha256": key[1],
+                "size": len(event.body),
+                "headers": event.headers,
+                "received_at": event.received_at,
+                "verdict": "new",
+                "repeats": 0,
+            }
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = insert(RawEvent).on_conflict_do_nothing(index_elements=["source", "body_sha256"])
+    added = session.execute(
+        statement.returning(RawEvent.id, RawEvent.source, RawEvent.body_sha256), list(rows.values())
+    ).all()
+    new = {(source, digest): event_id for event_id, source, digest in added}
+    if new:
+        add_work(session, "event", sorted(new.values()), EVENT_LANE, now=events[0].received_at)
+    fresh: list[bool] = []
+    seen: set[tuple[str, str]] = set()
+    for key in keys:
+        fresh.append(key in new and key not in seen)
+        if not fresh[-1]:
+            _count_repeat(session, key)
+        seen.add(key)
+    return fresh
+
+
+def _count_repeat(session: Session, key: tuple[str, str]) -> None:
+    session.execute(
+        update(RawEvent)
+        .where(RawEvent.source == key[0], RawEvent.body_sha256 == key[1])
+        .values(repeats=RawEvent.repeats + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def mark_read(session: Session, event_id: int, *, verdict: str, reason: str | None, now: datetime) -> None:
+    """Note what became of an event: read, kept, partly or unreadable, with the reason in plain words."""
+    session.execute(
+        update(RawEvent)
+        .where(RawEvent.id == event_id)
+        .values(verdict=verdict, reason=reason, read_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def count_verdicts(session: Session, *, since: datetime | None = None) -> dict[str, int]:
+    """How many events have each verdict."""
+    query = select(RawEvent.verdict, func.count()).group_by(RawEvent.verdict)
+    if since is not None:
+        query = query.where(RawEvent.received_at >= since)
+    return dict(session.execute(query))
+
+
+def newest_received_at(session: Session) -> datetime | None:
+    """When the last notice came in (for "time since the last webhook")."""
+    return session.scalar(select(func.max(RawEvent.received_at)))
+
+
+def stored_within(session: Session, *, now: datetime, seconds: float) -> int:
+    """Events received in the last `seconds`."""
+    query = select(func.count()).where(RawEvent.received_at >= now - timedelta(seconds=seconds))
+    return int(session.scalar(query) or 0)

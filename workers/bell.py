@@ -1,0 +1,104 @@
+"""ring(): one waiting RQ job, or a thread of this process. A hint only: losing it costs a second, never a row."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+
+from leadloop.logs import get_logger
+
+log = get_logger(__name__)
+QUEUE = "leadloop"
+JOB = "workers.rq_worker.drain_job"
+JOB_TIMEOUT_S = 180
+LEAST_PAUSE_S = 0.005
+REDIS_DOWN_PAUSE_S = 1.0
+
+
+class SilentBell:
+    """For processes that add work for others to find (a migration, a one-off command without Redis)."""
+
+    def ring(self) -> None:
+        return None
+
+
+class LocalBell:
+    """Wakes the drain of this very process."""
+
+    def __init__(self) -> None:
+        self._wake: Callable[[], None] | None = None
+
+    def connect(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def ring(self) -> None:
+        if self._wake is not None:
+            self._wake()
+
+
+class RqBell:
+    """Puts one `drain` job on the RQ queue, from a thread of its own: ring() only sets a flag.
+
+    Never more than one job waits: the job's id carries a generation that the job itself moves on when it begins
+    (begin_drain). RQ's `unique` raises while a job of that id is kept in any state, so that a worker that died between
+    taking a job and beginning it would silence the bell; an empty queue is therefore always rung.
+    """
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = connect(redis_url)
+        self._queue = Queue(QUEUE, connection=self._redis)
+        self._flag = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> None:
+        self._flag.set()
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._loop, name="bell", daemon=True)
+                    self._thread.start()
+
+    def _loop(self) -> None:
+        while True:
+            self._flag.wait()
+            self._flag.clear()
+            try:
+                self.ring_now()
+                pause_s = LEAST_PAUSE_S
+            except (RedisError, OSError) as caught:
+                log.warning("bell_silent", error=type(caught).__name__, note="the sweeper finds what is due")
+                pause_s = REDIS_DOWN_PAUSE_S
+            time.sleep(pause_s)
+
+    def ring_now(self) -> bool:
+        """Enqueue unless a drain is waiting already. True when one was added. Raises RedisError."""
+        if self._queue.count:
+            return False
+        generation = int(self._redis.get(_generation_key()) or 0)  # type: ignore[arg-type]
+        options = {"job_timeout": JOB_TIMEOUT_S, "result_ttl": 0, "failure_ttl": 60, "description": "drain"}
+        try:
+            self._queue.enqueue(JOB, job_id=f"drain-{generation}", unique=True, **options)
+        except DuplicateJobError:
+            self._queue.enqueue(JOB, **options)
+        return True
+
+
+def begin_drain(redis: "Redis") -> None:  # type: ignore[type-arg]
+    """A drain has begun: from now on the next one may wait."""
+    with contextlib.suppress(RedisError):
+        redis.incr(_generation_key())
+
+
+def _generation_key() -> str:
+    return f"{QUEUE}:drain:generation"
+
+
+def connect(redis_url: str) -> "Redis":  # type: ignore[type-arg]
+    """A Redis client with short time-outs: the bell must never hold anybody up."""
+    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=30)

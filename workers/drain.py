@@ -1,0 +1,276 @@
+"""Work off what is due: claim a batch, run the jobs side by side, settle them, until nothing is due.
+
+The same function under RQ and without it. Any process may call it, any number of times: a row is claimed by one caller,
+and a caller that dies leaves rows that fall due again when their lease ends.
+"""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import sentry_sdk
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from leadloop.errors import LeadloopError, Verdict, judge
+from leadloop.logs import get_logger
+from leadloop.ports import Services
+from store.lanes import Rest, is_resting, read_lanes, rest_lane
+from store.work import WorkItem, claim, give_back, lane_of, read_queues, settle
+from workers.jobs import Effect, Job, Jobs
+from workers.lanes import LaneRoom
+from workers.settling import TOLERATED, note_failure, note_success
+
+log = get_logger(__name__)
+GATHER_S = 0.002  # when busy, wait this long so that neighbours are claimed and settled in one transaction
+SETTLE_TRIES = 6
+
+
+class Drainer:
+    """One for each process: a thread pool that stays, so that HTTP connections to Graph and CRMs stay open."""
+
+    def __init__(self, services: Services, jobs: Jobs, *, threads: int) -> None:
+        self._services = services
+        self._jobs = jobs
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="job")
+        self._holder = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._room = LaneRoom(threads)
+        self._lock = threading.Lock()
+        self._draining = threading.Lock()
+        self._in_hand: dict[int, WorkItem] = {}
+        self._begun: set[int] = set()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._abandoned = threading.Event()
+        self._settled: Counter[str] = Counter()
+
+    def wake(self) -> None:
+        """Something may be due: a drain that is running looks at once."""
+        self._wake.set()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def drain(self, *, max_s: float = 60.0) -> int:
+        """Work until nothing is due, for at most `max_s` seconds; returns how many rows were settled.
+
+        Several calls at once in one process: the later ones wake the first and return 0.
+        """
+        if not self._draining.acquire(blocking=False):
+            self.wake()
+            return 0
+        try:
+            return self._drain(until=time.monotonic() + max_s)
+        finally:
+            self._draining.release()
+
+    def stop(self, grace_s: float) -> None:
+        """Claim nothing more, finish what is in hand within `grace_s`, give back the rest. Safe to call twice."""
+        self._stopping.set()
+        self.wake()
+        deadline = time.monotonic() + grace_s
+        self._give_back_waiting()
+        while time.monotonic() < deadline:
+            with self._lock:
+                if not self._in_hand:
+                    break
+            time.sleep(0.02)
+        with self._lock:
+            left = list(self._in_hand.values())
+        if left:
+            log.warning("stopped_with_work_in_hand", rows=len(left), note="they fall due when their lease ends")
+        self._abandoned.set()
+        self.wake()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def _drain(self, *, until: float) -> int:
+        before = self._settled.total()
+        while True:
+            self._wake.clear()
+            ending = self._stopping.is_set() or time.monotonic() > until
+            claimed = [] if ending else self._claim_guarded()
+            for item in claimed:
+                self._pool.submit(self._attempt, item)
+            with self._lock:
+                busy = len(self._in_hand)
+            if (not busy and not claimed) or self._abandoned.is_set():
+                return self._settled.total() - before
+            self._wake.wait(timeout=0.5)
+            if busy > self._threads // 4:
+                time.sleep(GATHER_S)
+
+    def _claim_guarded(self) -> list[WorkItem]:
+        try:
+            return self._claim()
+        except SQLAlchemyError as caught:
+            log.error("claim_failed", error=type(caught).__name__)
+            self._stopping.wait(0.5)
+            return []
+
+    def _claim(self) -> list[WorkItem]:
+        services, now = self._services, self._services.now()
+        with services.read() as session:
+            due = [queue for queue, due_at in read_queues(session) if due_at <= now]
+            if not due:
+                return []
+            lanes = read_lanes(session)
+        resting = {lane.name for lane in lanes if lane.rest_until > now}
+        probed = {lane.name for lane in lanes if lane.hold or lane.failures >= TOLERATED}
+        self._room.note_troubled({lane.name for lane in lanes}, probed)
+        wanted = [queue for queue in due if not is_resting(lane_of(queue), resting)]
+        room = self._room.share(wanted)
+        if not room:
+            return []
+        lease_s = services.settings.lease_s
+
+        def take(session: Session) -> list[WorkItem]:
+            return claim(session, room, holder=self._holder, now=now, lease_s=lease_s)
+
+        claimed = services.writer.write(take)
+        with self._lock:
+            for item in claimed:
+                self._in_hand[item.id] = item
+        for item in claimed:
+            self._room.enter(item.lane)
+        return claimed
+
+    def _give_back_waiting(self) -> None:
+        with self._lock:
+            waiting = [item for item in self._in_hand.values() if item.id not in self._begun]
+            for item in waiting:
+                self._begun.add(item.id)  # its thread, when it comes to it, finds it begun and lets it be
+                del self._in_hand[item.id]
+        if not waiting:
+            return
+        now = self._services.now()
+        try:
+            self._services.writer.write(lambda session: give_back(session, waiting, now=now))
+        except SQLAlchemyError as caught:
+            log.warning("give_back_failed", error=type(caught).__name__, rows=len(waiting))
+
+    # --- one row ----------------------------------------------------------------------------------------------------
+
+    def _attempt(self, item: WorkItem) -> None:
+        with self._lock:
+            if item.id in self._begun:
+                self._room.leave(item.lane, took_s=0.0)
+                return
+            self._begun.add(item.id)
+        started = time.monotonic()
+        self._room.begin(item.lane)
+        with structlog.contextvars.bound_contextvars(work_id=item.id, kind=item.kind, attempt=item.attempts):
+            try:
+                effect, verdict, rest = self._run(item)
+                self._settle(item, effect, verdict, rest)
+            except Exception as caught:
+                # Not even noting it worked (the database is away): the lease ends and the row falls due again.
+                log.error("row_not_settled", error=type(caught).__name__)
+            finally:
+                with self._lock:
+                    self._in_hand.pop(item.id, None)
+                    self._begun.discard(item.id)
+                self._room.leave(item.lane, took_s=time.monotonic() - started)
+                self._wake.set()
+
+    def _run(self, item: WorkItem) -> tuple[Effect | None, Verdict, Rest | None]:
+        job = self._jobs.get(item.kind)
+        try:
+            if job is None:
+                raise LookupError(f"no job of kind {item.kind}")
+            return job.run(item, self._services), Verdict("done"), None
+        except Exception as caught:
+            if not isinstance(caught, LeadloopError):
+                sentry_sdk.capture_exception(caught)
+                log.exception("job_raised", error=type(caught).__name__)
+            now = self._services.now()
+            verdict = judge(
+                caught,
+                attempts=item.attempts,
+                added_at=item.added_at,
+                now=now,
+                policy=self._services.settings.retry_policy,
+            )
+            return None, verdict, self._rest_for(item, job, verdict)
+
+    def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict) -> Rest | None:
+        if verdict.lane_rest_until is None:
+            return None
+        return Rest(
+            lane=item.lane,
+            until=verdict.lane_rest_until,
+            hold=verdict.hold,
+            code=verdict.code,
+            message=verdict.message,
+            action=verdict.action,
+            fingerprint=job.fingerprint(item, self._services) if job and verdict.hold else None,
+        )
+
+    def _settle(self, item: WorkItem, effect: Effect | None, verdict: Verdict, rest: Rest | None) -> None:
+        services, job = self._services, self._jobs.get(item.kind)
+
+        def write(session: Session) -> bool:
+            now = services.now()
+            if effect is not None:
+                effect(session, now)
+            elif job is not None and verdict.state != "done":
+                job.fail(session, item, verdict, now)
+            settle(session, item, verdict, now=now)
+            if verdict.state == "done":
+                if self._room.is_troubled(item.lane):
+                    note_success(session, item.lane, now=now)
+                return False
+            if rest is not None:
+                return rest_lane(session, rest, now=now)
+            if verdict.outage:
+                note_failure(session, item.lane, verdict, now=now)
+            return False
+
+        newly_held = _write_again(services, write, self._stopping)
+        if verdict.outage or rest is not None:
+            self._room.note_troubled_lane(item.lane)
+        self._settled[verdict.state] += 1
+        services.counters.add("leadloop_work_settled_total", kind=item.kind, state=verdict.state)
+        if verdict.code:
+            log.info("attempt_failed", code=verdict.code, state=verdict.state, due_at=_iso(verdict.due_at))
+        if newly_held:
+            log.error("lane_held", lane=item.lane, code=verdict.code, reason=verdict.message, mend=verdict.action)
+
+
+def _write_again(services: Services, write: object, stopping: threading.Event) -> bool:
+    """Settle in spite of a short trouble with the database: what was sent must be noted, or it is sent again."""
+    wait_s = 0.1
+    for left in range(SETTLE_TRIES - 1, -1, -1):
+        try:
+            return services.writer.write(write)  # type: ignore[arg-type]
+        except SQLAlchemyError as caught:
+            if not left:
+                raise
+            log.warning("settle_failed", error=type(caught).__name__, tries_left=left)
+            stopping.wait(wait_s)
+            wait_s *= 2.5
+    return False
+
+
+def _iso(when: datetime | None) -> str | None:
+    return when.isoformat(timespec="seconds") if when else None
+
+
+def anything_due(services: Services) -> bool:
+    """Whether a drain would find something: an open row that is due in a lane that does not rest."""
+    now = services.now()
+    with services.read() as session:
+        due = [queue for queue, due_at in read_queues(session) if due_at <= now - timedelta(milliseconds=1)]
+        if not due:
+            return False
+        resting = {lane.name for lane in read_lanes(session) if lane.rest_until > now}
+    return any(not is_resting(lane_of(queue), resting) for queue in due)

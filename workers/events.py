@@ -1,0 +1,67 @@
+"""A raw event becomes leads with the work of reading them; what is not used yet stays kept."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from leadloop.leads import iso_utc
+from leadloop.logs import get_logger
+from leadloop.meta_events import EventContent, LeadgenUpdate, read_event
+from leadloop.ports import Services
+from store.leads import LeadNotice, StoryLine, add_leads, add_story
+from store.models import RawEvent
+from store.raw_events import mark_read
+from store.work import WorkItem
+from workers.jobs import Effect
+
+log = get_logger(__name__)
+
+
+def run(item: WorkItem, services: Services) -> Effect:
+    """Read one raw event. Safe to repeat: leads are unique by leadgen_id, updates by what they say."""
+    with services.read() as session:
+        event = session.get_one(RawEvent, item.subject_id)
+    content = read_event(event.body)
+    log.info(
+        "event_read",
+        raw_event_id=event.id,
+        verdict=content.verdict,
+        leads=len(content.leads),
+        updates=len(content.updates),
+        problems=len(content.problems),
+    )
+    services.counters.add("leadloop_events_read_total", verdict=content.verdict)
+    for notice in content.leads:
+        if notice.created_at is not None:
+            services.counters.observe(
+                "leadloop_form_to_webhook_seconds", (event.received_at - notice.created_at).total_seconds()
+            )
+
+    def effect(session: Session, now: datetime) -> None:
+        store_content(session, event, content, now=now)
+
+    return effect
+
+
+def store_content(session: Session, event: RawEvent, content: EventContent, *, now: datetime) -> None:
+    """Add the leads an event announces, the updates to their story, and the verdict to the event."""
+    announced = [LeadNotice(n.leadgen_id, n.page_id, n.form_id, n.ad_id, n.created_at) for n in content.leads]
+    add_leads(session, announced, received_at=event.received_at, now=now, raw_event_id=event.id)
+    if content.updates:
+        _store_updates(session, event, content.updates, now=now)
+    mark_read(session, event.id, verdict=content.verdict, reason=content.reason, now=now)
+
+
+def _store_updates(session: Session, event: RawEvent, updates: list[LeadgenUpdate], *, now: datetime) -> None:
+    # An update may overtake its lead: then the lead is added from the ids it names, and read like any other.
+    notices = [LeadNotice(update.leadgen_id, update.page_id, update.form_id, update.ad_id) for update in updates]
+    ids, _new = add_leads(session, notices, received_at=event.received_at, now=now, source="leadgen_update")
+    lines = []
+    for update in updates:
+        at = iso_utc(update.updated_at)
+        detail = {"area": update.area, "event": update.event, "fields": list(update.updated_fields), "updated_at": at}
+        key = f"update:{update.leadgen_id}:{at}:{update.event}:{update.area}"  # facts §1.7: never leadgen_id alone
+        lines.append(
+            StoryLine(ids[update.leadgen_id], "leadgen_update", event.received_at, detail, event.id, key[:500])
+        )
+    add_story(session, lines)

@@ -1,0 +1,38 @@
+"""The kinds of work: what runs for each, and what is noted on its subject when it fails.
+
+A job reads what it needs, calls out, and returns an Effect: what to write down. The drain writes it in the same transaction
+that settles the row, so that a fact and the work it causes are never apart.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from leadloop.errors import Verdict
+from leadloop.ports import Services
+from store.work import WorkItem
+
+Effect = Callable[[Session, datetime], None]
+Run = Callable[[WorkItem, Services], Effect | None]
+Fail = Callable[[Session, WorkItem, Verdict, datetime], None]
+
+
+def note_nothing(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:
+    """For kinds whose failure is told by the work row alone."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """`run` does it and may raise; `fail` notes a failed attempt on the subject.
+
+    `fingerprint` gives the fingerprint of what the lane works with now (a token, settings), to notice a change.
+    """
+
+    run: Run
+    fail: Fail = note_nothing
+    fingerprint: Callable[[WorkItem, Services], str | None] = lambda _item, _services: None
+
+
+Jobs = Mapping[str, Job]

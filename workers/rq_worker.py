@@ -1,0 +1,167 @@
+"""The worker process: an RQ worker that does not fork for each job, so that connections to Graph and CRMs stay open.
+
+Should Redis be away, the process drains by itself: the sweeper looks every second, and losing Redis loses nothing.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+
+from leadloop.logs import get_logger
+from leadloop.ports import Services
+from workers.bell import QUEUE, begin_drain, connect
+from workers.drain import Drainer, anything_due
+from workers.registry import JOBS
+from workers.schedules import run_due, run_scheduled
+from workers.sweeper import Sweeper
+
+log = get_logger(__name__)
+DRAIN_S = 60.0
+POLL_WITHOUT_REDIS_S = 0.25
+
+
+class WorkerProcess:
+    """What one worker process holds while it lives. RQ jobs are named functions, so they find it in `CURRENT`."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
+        self.stop = threading.Event()
+
+    def drain_beside(self) -> None:
+        """Called by the sweeper: drain on this thread unless the RQ job is draining."""
+        self.drainer.drain(max_s=DRAIN_S)
+
+
+CURRENT: list[WorkerProcess] = []
+
+
+def drain_job() -> int:
+    """The RQ job: work off what is due; when there is more than fits into its time, ring for another."""
+    process = CURRENT[0]
+    begin_drain(_redis_of(process.services))
+    settled = process.drainer.drain(max_s=DRAIN_S)
+    if not process.drainer.stopping and anything_due(process.services):
+        process.services.bell.ring()
+    return settled
+
+
+def scheduled_job(name: str) -> bool:
+    """The RQ job of one periodic piece of work."""
+    return run_scheduled(name, CURRENT[0].services)
+
+
+def _redis_of(services: Services) -> Any:
+    return services.cached("redis", lambda: connect(services.settings.redis_url))
+
+
+class OpenWorker(SimpleWorker):
+    """RQ's worker without a fork for each job, told to finish what is in hand on SIGTERM."""
+
+    on_stop: Callable[[], None] = staticmethod(lambda: None)
+
+    def request_stop(self, signum: Any, frame: Any) -> None:
+        self.on_stop()
+        super().request_stop(signum, frame)
+
+
+def work_with_redis(services: Services) -> None:
+    """Serve the RQ queue until SIGTERM; while Redis is away, drain by sweeping."""
+    process = WorkerProcess(services)
+    CURRENT[:] = [process]
+    sweeper = Sweeper(services, process.drain_beside)
+    sweeper.start()
+
+    def stop_soon() -> None:
+        process.stop.set()
+        threading.Thread(target=process.drainer.stop, args=(services.settings.stop_grace_s,), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, lambda *_: stop_soon())
+    signal.signal(signal.SIGINT, lambda *_: stop_soon())
+    while not process.stop.is_set():
+        try:
+            redis = connect(services.settings.redis_url)
+            worker = OpenWorker([Queue(QUEUE, connection=redis)], connection=redis)
+            worker.on_stop = stop_soon  # type: ignore[method-assign]
+            worker.work(logging_level="WARNING", with_scheduler=False)
+        except (RedisError, OSError, ValueError) as caught:
+            log.warning("redis_away", error=type(caught).__name__, note="draining by the sweeper meanwhile")
+        process.stop.wait(1.0)
+    process.drainer.stop(services.settings.stop_grace_s)
+    sweeper.stop()
+
+
+def work_without_redis(services: Services) -> None:
+    """Poll the database until SIGTERM (several processes and machines may do so)."""
+    process = WorkerProcess(services)
+    CURRENT[:] = [process]
+    sweeper = Sweeper(services, process.drain_beside, every_s=POLL_WITHOUT_REDIS_S, also=lambda: _run_due(services))
+
+    def stop_soon(*_: object) -> None:
+        process.stop.set()
+
+    signal.signal(signal.SIGTERM, stop_soon)
+    signal.signal(signal.SIGINT, stop_soon)
+    sweeper.start()
+    process.stop.wait()
+    process.drainer.stop(services.settings.stop_grace_s)
+    sweeper.stop()
+
+
+def _run_due(services: Services) -> None:
+    run_due(services)
+
+
+class Family:
+    """Several worker processes under one: ended ones are started again, SIGTERM goes to all and is waited for."""
+
+    def __init__(self, count: int, start: Callable[[], int]) -> None:
+        self._count = count
+        self._start = start
+        self._children: dict[int, float] = {}
+        self._stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT. `start` forks or spawns one child and returns its process id."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        while not self._stopping or self._children:
+            while not self._stopping and len(self._children) < self._count:
+                self._children[self._start()] = time.monotonic()
+            self._reap()
+
+    def _reap(self) -> None:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            self._children.clear()
+            return
+        if pid == 0:
+            time.sleep(0.1)
+            return
+        started = self._children.pop(pid, None)
+        if started is not None and not self._stopping:
+            log.warning("worker_ended", pid=pid, status=status, note="starting another")
+            if time.monotonic() - started < 1.0:
+                time.sleep(1.0)  # one that cannot live must not be started in a tight loop
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for pid in list(self._children):
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                self._children.pop(pid, None)
+
+
+def spawn_worker(threads: int) -> int:
+    """Start one worker process of this program; its process id."""
+    arguments = [sys.executable, "-m", "leadloop", "worker", "--processes", "1", "--threads", str(threads)]
+    return os.posix_spawn(sys.executable, arguments, dict(os.environ))
