@@ -1,5 +1,7 @@
 """SQLite or PostgreSQL: the engine, its pragmas, and short read-only sessions."""
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -53,7 +55,7 @@ def _listen_sqlite(engine: Engine) -> None:
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _use_wal(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
@@ -67,6 +69,18 @@ def _listen_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def _use_wal(cursor: Any) -> None:
+    """Write-ahead logging. On a new file several processes may ask for it at once, and SQLite does not wait there."""
+    for left in range(50, -1, -1):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(0.05)
+
+
 def make_reader(engine: Engine) -> Callable[[], AbstractContextManager[Session]]:
     """read(): a short session that never writes and never waits for a writer."""
     reading = engine.execution_options(leadloop_read=True)
@@ -74,10 +88,7 @@ def make_reader(engine: Engine) -> Callable[[], AbstractContextManager[Session]]
 
     @contextmanager
     def read() -> Iterator[Session]:
-        with factory() as session:
-            try:
-                yield session
-            finally:
-                session.rollback()
+        with factory() as session:  # closing it lets go of the rows as they were read; a rollback would empty them
+            yield session
 
     return read

@@ -95,7 +95,7 @@ def count_verdicts(session: Session, *, since: datetime | None = None) -> dict[s
     query = select(RawEvent.verdict, func.count()).group_by(RawEvent.verdict)
     if since is not None:
         query = query.where(RawEvent.received_at >= since)
-    return dict(session.execute(query))
+    return dict(session.execute(query).all())
 
 
 def newest_received_at(session: Session) -> datetime | None:

@@ -1,7 +1,7 @@
 """Which connections and notifiers a lead goes to, and the rows that take it there."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,14 +20,15 @@ FindTargets = Callable[[Notifier], list[str]]
 
 @dataclass(frozen=True)
 class Plan:
-    """Where one lead goes: ids of connections and notifiers. Neither: no route matched."""
+    """Where one lead goes: ids of connections and notifiers. `routed` False: no route matched."""
 
     connections: tuple[int, ...]
     notifiers: tuple[int, ...]
+    routed: bool = True
 
-    @property
-    def routed(self) -> bool:
-        return bool(self.connections or self.notifiers)
+    def without_alerts(self) -> "Plan":
+        """The same without ringing anybody (old leads that a backfill finds)."""
+        return replace(self, notifiers=())
 
 
 def matches(patterns: Iterable[Any], value: str | None) -> bool:
@@ -42,7 +43,7 @@ def find_plan(session: Session, *, page_id: str, form_id: str | None) -> Plan:
         if matches(route.pages, page_id) and matches(route.forms, form_id)
     ]
     if not routes:
-        return Plan((), ())
+        return Plan((), (), routed=False)
     connections = dict.fromkeys(name for route in routes for name in route.connections)
     notifiers = dict.fromkeys(name for route in routes for name in route.notifiers)
     return Plan(_ids(session, Connection, list(connections)), _ids(session, Notifier, list(notifiers)))

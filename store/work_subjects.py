@@ -1,0 +1,60 @@
+"""What work rows are about, in words a person knows: "lead 222… to crm"."""
+
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from store.models import Connection, Delivery, Lead, Notice, Notifier, RawEvent, Work
+
+
+def describe_subjects(session: Session, rows: Iterable[Work]) -> dict[int, str]:
+    """Work id → words; one query for each kind."""
+    by_kind: dict[str, dict[int, int]] = {}
+    for row in rows:
+        by_kind.setdefault(row.kind, {})[row.subject_id] = row.id
+    words: dict[int, str] = {}
+    for kind, subjects in by_kind.items():
+        describe = _DESCRIBE.get(kind)
+        found = describe(session, list(subjects)) if describe else {}
+        for subject_id, work_id in subjects.items():
+            words[work_id] = found.get(subject_id, f"{kind} {subject_id}")
+    return words
+
+
+def _events(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(RawEvent.id, RawEvent.size).where(RawEvent.id.in_(ids))
+    return {event_id: f"read notice {event_id} ({size} bytes)" for event_id, size in session.execute(query)}
+
+
+def _leads(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(Lead.id, Lead.leadgen_id).where(Lead.id.in_(ids))
+    return {lead_id: f"read lead {leadgen_id} from Meta" for lead_id, leadgen_id in session.execute(query)}
+
+
+def _deliveries(session: Session, ids: list[int]) -> dict[int, str]:
+    query = (
+        select(Delivery.id, Lead.leadgen_id, Connection.name)
+        .join(Lead, Lead.id == Delivery.lead_id)
+        .join(Connection, Connection.id == Delivery.connection_id)
+        .where(Delivery.id.in_(ids))
+    )
+    return {found: f"lead {leadgen_id} to {name}" for found, leadgen_id, name in session.execute(query)}
+
+
+def _notices(session: Session, ids: list[int]) -> dict[int, str]:
+    query = (
+        select(Notice.id, Lead.leadgen_id, Notifier.name)
+        .join(Lead, Lead.id == Notice.lead_id)
+        .join(Notifier, Notifier.id == Notice.notifier_id)
+        .where(Notice.id.in_(ids))
+    )
+    return {found: f"alert about lead {leadgen_id} to {name}" for found, leadgen_id, name in session.execute(query)}
+
+
+_DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
+    "event": _events,
+    "lead": _leads,
+    "delivery": _deliveries,
+    "notice": _notices,
+}

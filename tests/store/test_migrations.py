@@ -1,0 +1,66 @@
+"""Migrations: from empty and from each earlier revision they arrive at the tables that the models describe."""
+
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from store.engine import make_engine
+from store.migrate import find_schema_problem, head_revision, make_config, read_revision, upgrade
+from store.models import Base
+
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(make_config()).walk_revisions()][::-1]
+
+
+def differences(url: str) -> list[object]:
+    engine = make_engine(url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found = compare_metadata(context, Base.metadata)
+    engine.dispose()
+    return list(found)
+
+
+def test_from_empty_to_the_models(database_url: str) -> None:
+    engine = make_engine(database_url)
+    assert "leadloop db upgrade" in (find_schema_problem(engine) or "")
+    assert upgrade(engine) == (None, head_revision())
+    assert upgrade(engine) == (head_revision(), head_revision())
+    assert find_schema_problem(engine) is None
+    engine.dispose()
+    assert differences(database_url) == []
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_from_each_earlier_revision(database_url: str, revision: str) -> None:
+    engine = make_engine(database_url)
+    upgrade(engine, revision)
+    assert read_revision(engine) == revision
+    upgrade(engine)
+    engine.dispose()
+    assert differences(database_url) == []
+
+
+def test_several_processes_at_once_do_it_once(database_url: str) -> None:
+    code = "import sys; from store.engine import make_engine; from store.migrate import upgrade; upgrade(make_engine(sys.argv[1]))"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert [(run.wait(60), run.communicate()[1]) for run in runs] == [(0, "")] * 3
+    assert differences(database_url) == []
+
+
+def test_a_database_of_a_newer_version_is_named_as_such(database_url: str) -> None:
+    engine = make_engine(database_url)
+    upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    again = make_engine(database_url)
+    assert "newer leadloop" in (find_schema_problem(again) or "")
+    engine.dispose()
+    again.dispose()

@@ -1,0 +1,292 @@
+"""The drain on both databases: side by side, one slow lane never starves another, errors of every kind, stopping."""
+
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from fakes import make_services
+from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from leadloop.errors import NeedsHuman, Permanent, Retryable
+from leadloop.ports import Services
+from store.lanes import free_changed, list_lanes
+from store.models import Lane, Work
+from store.work import BACKFILL, WorkItem, add_work
+from workers.drain import Drainer, anything_due
+from workers.jobs import Effect, Job
+
+
+def add(services: Services, kind: str, count: int, lane: str, **more: object) -> None:
+    services.writer.write(
+        lambda session: add_work(session, kind, list(range(1, count + 1)), lane, now=services.now(), **more)  # type: ignore[arg-type]
+    )
+
+
+def rows(engine: Engine) -> list[Work]:
+    with Session(engine) as session:
+        return list(session.scalars(select(Work).order_by(Work.id)))
+
+
+def lanes(engine: Engine) -> dict[str, Lane]:
+    with Session(engine) as session:
+        return {lane.name: lane for lane, _waiting in list_lanes(session)}
+
+
+class Recorder:
+    """A job that counts who it was called for, and may raise or wait."""
+
+    def __init__(self, trouble: object = None, wait_s: float = 0.0) -> None:
+        self.calls: Counter[int] = Counter()
+        self.trouble = trouble
+        self.wait_s = wait_s
+        self.running = 0
+        self.most_running = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, item: WorkItem, services: Services) -> Effect | None:
+        with self._lock:
+            self.calls[item.subject_id] += 1
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        try:
+            time.sleep(self.wait_s)
+            if isinstance(self.trouble, Exception):
+                raise self.trouble
+        finally:
+            with self._lock:
+                self.running -= 1
+        return None
+
+
+def test_everything_is_done_once_and_side_by_side(engine: Engine) -> None:
+    services, job = make_services(engine), Recorder(wait_s=0.05)
+    add(services, "a", 20, "crm:1")
+    assert Drainer(services, {"a": Job(job)}, threads=8).drain() == 20
+    assert set(job.calls.values()) == {1}
+    assert 4 <= job.most_running <= 8
+    assert rows(engine) == []
+
+
+def test_what_a_job_adds_is_worked_off_by_the_same_drain(engine: Engine) -> None:
+    services, second = make_services(engine), Recorder()
+
+    def first(item: WorkItem, services: Services) -> Effect:
+        return lambda session, now: add_work(session, "second", [item.subject_id], "crm:1", now=now)
+
+    add(services, "first", 5, "graph:1")
+    assert Drainer(services, {"first": Job(first), "second": Job(second)}, threads=4).drain() == 10
+    assert len(second.calls) == 5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state", "code"),
+    [
+        (Permanent("no", code="http_422"), "failed", "http_422"),
+        (NeedsHuman("act", code="unmapped", action="map it"), "parked", "unmapped"),
+        (Retryable("later", code="graph_100_33"), "open", "graph_100_33"),
+        (KeyError("a bug"), "open", "bug_keyerror"),
+    ],
+)
+def test_each_kind_of_error_has_its_outcome(engine: Engine, trouble: Exception, state: str, code: str) -> None:
+    services = make_services(engine)
+    add(services, "a", 1, "crm:1")
+    Drainer(services, {"a": Job(Recorder(trouble))}, threads=2).drain()
+    (row,) = rows(engine)
+    assert (row.state, row.code, row.attempts, row.holder) == (state, code, 1, None)
+    if state == "open":
+        assert row.due_at > services.now()
+
+
+def test_an_unknown_kind_is_kept_for_a_version_that_knows_it(engine: Engine) -> None:
+    services = make_services(engine)
+    add(services, "from_the_future", 1, "x")
+    Drainer(services, {}, threads=2).drain()
+    (row,) = rows(engine)
+    assert row.state == "open"
+
+
+def test_a_dead_token_holds_the_lane_once_and_a_new_one_frees_it(engine: Engine) -> None:
+    services = make_services(engine)
+    job = Recorder(NeedsHuman("dead", code="graph_190", action="new token", scope="lane"))
+    add(services, "a", 50, "graph:1")
+    drainer = Drainer(services, {"a": Job(job, fingerprint=lambda _i, _s: "old")}, threads=2)
+    drainer.drain()
+    assert sum(job.calls.values()) <= 4, "nothing more is tried with a dead token"
+    assert {row.state for row in rows(engine)} == {"open"}
+    held = lanes(engine)["graph:1"]
+    assert (held.hold, held.code, held.action) == (True, "graph_190", "new token")
+    assert not anything_due(services)
+    now = services.now()
+    assert services.writer.write(lambda session: free_changed(session, {"graph:1": "old"}, now=now)) == []
+    assert services.writer.write(lambda session: free_changed(session, {"graph:1": "new"}, now=now)) == ["graph:1"]
+    job.trouble = None
+    assert drainer.drain() == 50
+    assert rows(engine) == []
+    assert lanes(engine) == {}
+
+
+def test_a_lane_that_asked_for_rest_is_left_alone_until_its_time(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
+    services = make_services(engine, now=clock)
+    job = Recorder(Retryable("slow down", code="http_429", retry_after_s=120))
+    add(services, "a", 10, "crm:1")
+    drainer = Drainer(services, {"a": Job(job)}, threads=1)
+    drainer.drain()
+    assert sum(job.calls.values()) == 1
+    clock.forward(seconds=119)
+    drainer.drain()
+    assert sum(job.calls.values()) == 1
+    job.trouble = None
+    clock.forward(seconds=40)
+    assert drainer.drain() == 10
+
+
+def test_after_an_outage_the_first_success_wakes_all_that_waited(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
+    services = make_services(engine, now=clock)
+    job = Recorder(Retryable("ill", code="http_503", outage=True))
+    add(services, "a", 6, "crm:1")
+    drainer = Drainer(services, {"a": Job(job)}, threads=2)
+    for _ in range(3):
+        drainer.drain()
+        clock.forward(minutes=1)
+    assert all(row.outage for row in rows(engine))
+    with Session(engine) as session, session.begin():  # as after many tries: all but one would wait for hours
+        session.execute(update(Work).where(Work.subject_id > 1).values(due_at=clock() + timedelta(hours=5)))
+        session.execute(update(Work).where(Work.subject_id == 1).values(due_at=clock()))
+    job.trouble = None
+    clock.forward(minutes=1)
+    drainer.drain()
+    assert rows(engine) == []
+    assert lanes(engine) == {}
+
+
+def test_parks_after_the_limit_of_days_and_says_why(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
+    services = make_services(engine, now=clock)
+    add(services, "a", 1, "crm:1")
+    drainer = Drainer(services, {"a": Job(Recorder(Retryable("odd", code="http_500", action="look")))}, threads=1)
+    for _ in range(40):
+        drainer.drain()
+        clock.forward(hours=6)
+    (row,) = rows(engine)
+    assert (row.state, row.code, row.action) == ("parked", "http_500", "look")
+    assert row.attempts > 10
+
+
+def test_one_slow_lane_never_starves_the_others(engine: Engine) -> None:
+    services = make_services(engine)
+    release = threading.Event()
+    quick = Recorder()
+
+    def slow(item: WorkItem, services: Services) -> None:
+        release.wait(20)
+
+    add(services, "slow", 100, "crm:1")
+    drainer = Drainer(services, {"slow": Job(slow), "quick": Job(quick)}, threads=32)
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    add(services, "quick", 30, "crm:2")
+    drainer.wake()
+    deadline = time.monotonic() + 15
+    while len(quick.calls) < 30 and time.monotonic() < deadline:
+        drainer.wake()
+        time.sleep(0.02)
+    done = len(quick.calls)
+    release.set()
+    thread.join(timeout=30)
+    assert done == 30, "the quick lane was worked off while the slow one stood still"
+
+
+def test_fresh_rows_go_before_backfill(engine: Engine) -> None:
+    services = make_services(engine)
+    order: list[str] = []
+
+    def note(item: WorkItem, services: Services) -> None:
+        order.append(item.kind)
+
+    add(services, "old", 30, "crm:1", priority=BACKFILL)
+    add(services, "fresh", 30, "crm:1")
+    Drainer(services, {"old": Job(note), "fresh": Job(note)}, threads=1).drain()
+    assert order[:30] == ["fresh"] * 30
+
+
+def test_stopping_finishes_what_runs_and_gives_back_what_waits(engine: Engine) -> None:
+    services = make_services(engine)
+    started, release, done = threading.Event(), threading.Event(), Counter[int]()
+
+    def job(item: WorkItem, services: Services) -> None:
+        started.set()
+        release.wait(10)
+        done[item.subject_id] += 1
+
+    add(services, "a", 30, "crm:1")
+    drainer = Drainer(services, {"a": Job(job)}, threads=4)
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    assert started.wait(10)
+    stopper = threading.Thread(target=drainer.stop, args=(10.0,))
+    stopper.start()
+    release.set()
+    stopper.join(timeout=15)
+    thread.join(timeout=15)
+    assert not thread.is_alive()
+    left = rows(engine)
+    assert len(left) + sum(done.values()) == 30
+    assert {(row.holder, row.attempts, row.lost) for row in left} == {(None, 0, 0)}
+
+
+def test_the_grace_time_bounds_the_stop(engine: Engine) -> None:
+    services, release = make_services(engine), threading.Event()
+    add(services, "a", 1, "crm:1")
+    drainer = Drainer(services, {"a": Job(lambda _item, _services: release.wait(30) and None)}, threads=2)
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    drainer.stop(0.3)
+    thread.join(timeout=5)
+    took = time.monotonic() - began
+    release.set()
+    assert not thread.is_alive()
+    assert took < 4
+
+
+def test_a_database_that_is_away_for_a_moment_does_not_lose_what_was_done(engine: Engine) -> None:
+    services, job = make_services(engine), Recorder()
+    add(services, "a", 1, "crm:1")
+    original, failures = services.writer.write, [2]
+
+    def flaky(operation):  # type: ignore[no-untyped-def]
+        if operation.__name__ == "write" and failures[0]:
+            failures[0] -= 1
+            raise OperationalError("stmt", {}, Exception("disk full"))
+        return original(operation)
+
+    services.writer.write = flaky  # type: ignore[method-assign]
+    Drainer(services, {"a": Job(job)}, threads=2).drain()
+    assert job.calls == {1: 1}
+    assert failures == [0]
+    assert rows(engine) == []
+
+
+def test_a_row_whose_worker_died_is_told_so(engine: Engine) -> None:
+    services, lost = make_services(engine), []
+    add(services, "a", 1, "crm:1")
+    with Session(engine) as session, session.begin():
+        session.execute(update(Work).values(holder="dead", due_at=services.now() - timedelta(seconds=1), attempts=1))
+    Drainer(services, {"a": Job(lambda item, _s: lost.append(item.lost))}, threads=1).drain()  # type: ignore[func-returns-value]
+    assert lost == [1]
+
+
+def test_two_drains_in_one_process_are_one(engine: Engine) -> None:
+    services, job = make_services(engine), Recorder(wait_s=0.2)
+    add(services, "a", 4, "crm:1")
+    drainer = Drainer(services, {"a": Job(job)}, threads=2)
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    time.sleep(0.05)
+    assert drainer.drain() == 0
+    thread.join(timeout=20)
+    assert set(job.calls.values()) == {1}
