@@ -132,7 +132,7 @@ _PLAIN_FIELDS = (
     "gender",
 )
 
-# What a template may name besides {answers.KEY} and {labels.KEY}.
+# What a template may name besides {answers.KEY}, {labels.KEY} and {consents.KEY}: see leadloop/templates.py.
 TEMPLATE_FIELDS = (*_PLAIN_FIELDS, "created_at", "received_at")
 
 
