@@ -34,7 +34,8 @@ class LeadloopError(Exception):
 class Retryable(LeadloopError):
     """The same call may work later.
 
-    `retry_after_s`: the other side asked for that much rest, in seconds.
+    `retry_after_s`: the other side asked for that much rest, in seconds; the lane rests for as long. With scope "lane"
+    the row itself has done nothing wrong: it waits for that long and no longer, and the attempt does not count.
     `outage`: the other side as a whole is ill (time-out, refused, 5xx), so a success of any row is a reason to try all.
     `give_up_after_s`: park after this many seconds since the row was added, when that is earlier than the general limit.
     """
@@ -87,7 +88,7 @@ class Verdict:
     outage: bool = False
     lane_rest_until: datetime | None = None
     hold: bool = False
-    counts: bool = True  # False: the attempt does not count against the row (its lane is held)
+    counts: bool = True  # False: the attempt does not count against the row (its lane is held, or was told to rest)
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,12 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
     if age_s >= give_up_s:
         return Verdict("parked", code=caught.code, message=caught.message, action=caught.action)
     wait_s = backoff_s(attempts, policy)
-    lane_rest_until = None
+    lane_rest_until, limited = None, False
     if caught.retry_after_s is not None:
-        wait_s = max(wait_s, min(caught.retry_after_s, policy.longest_s))
-        lane_rest_until = now + timedelta(seconds=min(caught.retry_after_s, policy.longest_s))
+        rest_s = min(max(0.0, caught.retry_after_s), policy.longest_s)
+        limited = caught.scope == "lane"
+        wait_s = rest_s if limited else max(wait_s, rest_s)
+        lane_rest_until = now + timedelta(seconds=rest_s)
     due_at = min(now + timedelta(seconds=wait_s), max(now, added_at + timedelta(seconds=give_up_s)))
     return Verdict(
         "open",
@@ -153,4 +156,5 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
         action=caught.action,
         outage=caught.outage,
         lane_rest_until=lane_rest_until,
+        counts=not limited,
     )
