@@ -1,31 +1,65 @@
 """One HTTP door for everything we call: bounded time, bounded size, no surprises; errors in our three kinds.
 
-The Graph client and every CRM adapter go through it, so that a slow, huge, half or lying answer is handled once.
+The Graph client and every CRM adapter go through it, so that a slow, huge, half or lying answer is handled once. The
+connections themselves are in sockets.py.
+
+What it does not do: no cookies, no redirects, no proxies and no .netrc from the environment. A call is sent once, with
+one exception: a GET, HEAD or OPTIONS that met a kept-alive connection which the server had just closed, before a single
+byte of an answer came, is sent again on a new connection (RFC 9110 §9.2.2). A POST is not, since nobody knows whether it
+was processed.
 """
 
-import ipaddress
+import functools
 import json
+import logging
+import re
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
+import certifi
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
-from leadloop.errors import NeedsHuman, Permanent, Retryable
+from leadloop.errors import NeedsHuman, Retryable
+from leadloop.sockets import (
+    CALL,
+    HEADERS_MAX_BYTES,
+    AddressRefused,
+    Call,
+    GuardedConnection,
+    GuardedTlsConnection,
+    GuardedTlsSocket,
+    Lookup,
+    TooLarge,
+    is_public,
+    lookup_addresses,
+)
+
+__all__ = [
+    "AddressRefused",
+    "HttpAnswer",
+    "HttpDoor",
+    "build_json",
+    "host_of",
+    "is_public",
+    "parse_retry_after",
+    "translate",
+]
 
 CONNECT_S = 5.0
 READ_S = 15.0
 TOTAL_S = 30.0
 MAX_BYTES = 4 * 1024 * 1024
+SAFE_METHODS = frozenset(["GET", "HEAD", "OPTIONS"])
 
 
 @dataclass(frozen=True)
@@ -58,7 +92,7 @@ def parse_retry_after(text: str | None, *, now: datetime) -> float | None:
         return float(text[:9])
     try:
         when = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
@@ -66,20 +100,29 @@ def parse_retry_after(text: str | None, *, now: datetime) -> float | None:
 
 
 class HttpDoor:
-    """A pool of kept-alive connections with one rule for all: no cookies, no proxies from the environment, no redirects.
+    """A pool of kept-alive connections with one rule for all. Safe to share between threads; made once, kept long.
 
-    Safe to share between threads. `public_only` refuses addresses that are not on the public internet, checked on the
-    connected socket itself, so that neither DNS tricks nor a redirect get around it.
+    `public_only` refuses addresses that are not on the public internet before anything is sent to them, and however the
+    name was spelt. `ca_file` is a PEM file of certificate authorities trusted besides this machine's and certifi's.
+    `lookup` turns a name into addresses (tests hand in their own resolver). OSError when `ca_file` cannot be read.
     """
 
-    def __init__(self, *, pool_size: int = 64, public_only: bool = False, user_agent: str = "leadloop/0.1") -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers["User-Agent"] = user_agent
-        adapter = _PublicOnlyAdapter(pool_size) if public_only else _Adapter(pool_size)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+    def __init__(
+        self,
+        *,
+        pool_size: int = 64,
+        public_only: bool = False,
+        user_agent: str = "leadloop/0.1",
+        ca_file: str | None = None,
+        lookup: Lookup = lookup_addresses,
+    ) -> None:
+        self._public_only = public_only
+        self._lookup = lookup
+        self._headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+        self._adapter = _Adapter(pool_size, ca_file)
+        if ca_file is not None:
+            tls_context(ca_file)  # a file that cannot be read is a mistake in the settings: say so now
+        _silence_urllib3()
 
     def request(
         self,
@@ -96,35 +139,56 @@ class HttpDoor:
         total_s: float = TOTAL_S,
         max_bytes: int = MAX_BYTES,
     ) -> HttpAnswer:
-        """Send one request and read the whole answer within `total_s` seconds and `max_bytes`.
+        """Send one request and read the whole answer within `total_s` seconds and `max_bytes` (after decompression).
 
-        Raises Retryable (time-out, refused, broken or half an answer, too large), NeedsHuman (refused address, TLS)
-        or Permanent (malformed URL). Any status code is an answer, not an error.
+        `connect_s` bounds the look-up and connecting, and again the TLS handshake; `read_s` each wait for more bytes;
+        `total_s` everything together. Any status code is an answer, not an error. Raises Retryable (time-out, refused,
+        TLS, broken or half an answer, too large) or NeedsHuman (malformed URL or header, refused address). No message
+        says more of the URL than its host. ValueError: `json_body` has a number that JSON does not know.
         """
         sent_headers = dict(headers or {})
         if json_body is not None:
-            body = json.dumps(json_body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-            sent_headers.setdefault("Content-Type", "application/json")
-        started = time.monotonic()
+            body = build_json(json_body)
+            if not any(name.lower() == "content-type" for name in sent_headers):
+                sent_headers["Content-Type"] = "application/json"
+        prepared = _prepare(method, url, self._headers | sent_headers, params, dict(form) if form is not None else body)
+        call = Call(
+            deadline=time.monotonic() + total_s,
+            connect_s=connect_s,
+            read_s=read_s,
+            bytes_left=max_bytes + HEADERS_MAX_BYTES,
+            public_only=self._public_only,
+            lookup=self._lookup,
+        )
+        token = CALL.set(call)
         try:
-            with self._session.request(
-                method,
-                url,
-                headers=sent_headers,
-                params=dict(params) if params else None,
-                data=dict(form) if form is not None else body,
-                timeout=(connect_s, read_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = _read_all(response, deadline=started + total_s, max_bytes=max_bytes)
-                names = {name.lower(): value for name, value in response.headers.items()}
-                return HttpAnswer(response.status_code, names, content)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as caught:
-            raise translate(caught, url) from caught
+            return self._exchange(prepared, call, max_bytes)
+        except _TRANSPORT_ERRORS as caught:
+            # What the libraries raise quotes the URL with its query: it is kept out of every traceback.
+            raise translate(caught, url) from None
+        finally:
+            CALL.reset(token)
+
+    def _exchange(self, prepared: requests.PreparedRequest, call: Call, max_bytes: int) -> HttpAnswer:
+        try:
+            return self._send(prepared, call, max_bytes)
+        except _TRANSPORT_ERRORS as caught:
+            if not (call.reused and not call.answered and prepared.method in SAFE_METHODS and _was_closed(caught)):
+                raise
+            call.fresh = True
+            return self._send(prepared, call, max_bytes)
+
+    def _send(self, prepared: requests.PreparedRequest, call: Call, max_bytes: int) -> HttpAnswer:
+        # Not Session.send(): for a redirect it would read a body of any size, and it would mind cookies.
+        timeout = (call.wait_s(call.connect_s), call.wait_s(call.read_s))
+        with self._adapter.send(prepared, stream=True, timeout=timeout, proxies={}) as response:
+            content = _read_all(response, max_bytes=max_bytes)
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return HttpAnswer(response.status_code, names, content)
 
     def close(self) -> None:
-        self._session.close()
+        """Close the idle connections; those in use close when their answer is read."""
+        self._adapter.close()
 
 
 def host_of(url: str) -> str:
@@ -135,44 +199,108 @@ def host_of(url: str) -> str:
         return "?"
 
 
-class AddressRefused(OSError):
-    """The name led to an address that is not on the public internet."""
-
-
-def translate(caught: Exception, url: str) -> Retryable | NeedsHuman | Permanent:
+def translate(caught: Exception, url: str) -> Retryable | NeedsHuman:
     """What the transport raised, as one of our kinds. The message names the host and nothing else."""
-    host = host_of(url)
-    chain = _chain(caught)
-    for link in chain:
-        if isinstance(link, AddressRefused):
-            return NeedsHuman(
-                f"{host} leads to a private or local address, which is refused.",
-                code="address_refused",
-                action="Use a public https:// address, or set allow_private = true in the connection's settings.",
-                scope="lane",
-            )
-        if isinstance(link, _TooLarge):
-            return Retryable(f"{host} sent an answer larger than leadloop reads.", code="answer_too_large")
-    if isinstance(caught, requests.exceptions.SSLError):
+    host, chain = host_of(url), _chain(caught)
+    if _has(chain, AddressRefused):
+        return NeedsHuman(
+            f"{host} leads to a private or local address, which is refused.",
+            code="address_refused",
+            action="Use a public https:// address, or set allow_private = true in the connection's settings.",
+            scope="lane",
+        )
+    if _has(chain, TooLarge):
+        return Retryable(f"{host} sent an answer larger than leadloop reads.", code="answer_too_large")
+    if _has(chain, requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError):
+        return bad_url(host)
+    if _has(chain, requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        return Retryable(f"{host} did not answer in time.", code="timeout", outage=True)
+    if _has(chain, requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError):
         return Retryable(
             f"{host} has no certificate that this machine trusts, or does not speak TLS.",
             code="tls_failed",
-            action="Check the certificate of that server (validity, chain, name).",
+            action="Check the certificate of that server (validity, chain, name), and that its address begins"
+            " as it should (https:// or http://).",
             outage=True,
         )
-    if isinstance(caught, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema | UnicodeError):
-        return Permanent(f"The address of {host} is not a valid URL.", code="bad_url", action="Correct the URL.")
-    if any(isinstance(link, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError) for link in chain):
-        return Retryable(f"{host} did not answer in time.", code="timeout", outage=True)
-    if any(isinstance(link, socket.gaierror | urllib3.exceptions.NameResolutionError) for link in chain):
-        return Retryable(f"The name {host} could not be resolved.", code="dns_failed", outage=True)
-    if any(isinstance(link, ConnectionRefusedError) for link in chain):
+    if _has(chain, socket.gaierror):
+        return Retryable(
+            f"The name {host} could not be resolved.",
+            code="dns_failed",
+            action="Check the spelling of the address, and that this machine can resolve names.",
+            outage=True,
+        )
+    if _has(chain, ConnectionRefusedError):
         return Retryable(f"{host} refused the connection.", code="connection_refused", outage=True)
+    if _has(chain, urllib3.exceptions.DecodeError):
+        return Retryable(f"{host} sent an answer that cannot be unpacked.", code="garbage_answer", outage=True)
     return Retryable(f"The connection to {host} broke off.", code="connection_broken", outage=True)
 
 
-class _TooLarge(OSError):
-    pass
+def bad_url(host: str) -> NeedsHuman:
+    """A malformed address comes from the settings, so nothing is lost: it waits until somebody corrects it."""
+    return NeedsHuman(
+        f"The address of {host} is not a valid URL.",
+        code="bad_url",
+        action="Correct the URL in the settings: https://, a host, and no control characters.",
+        scope="lane",
+    )
+
+
+def build_json(value: Any) -> bytes:
+    """Compact UTF-8 JSON. Lone surrogates, which UTF-8 cannot hold, become U+FFFD. ValueError for NaN and infinity."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _whole(text).encode()
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _has_surrogate(text) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _prepare(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None,
+    data: dict[str, str] | bytes | str | None,
+) -> requests.PreparedRequest:
+    if _CONTROLS.search(url) or _has_surrogate(url):
+        raise bad_url(host_of(url))
+    if isinstance(data, str):
+        data = _whole(data).encode()
+    elif isinstance(data, dict):
+        data = {name: _whole(value) for name, value in data.items()}
+    whole_params = {name: _whole(value) for name, value in params.items()} if params else None
+    try:
+        prepared = requests.Request(method, url, headers=headers, params=whole_params, data=data).prepare()
+        for value in headers.values():
+            value.encode("latin-1")
+            if _CONTROLS.search(value):
+                raise requests.exceptions.InvalidHeader
+    except (requests.exceptions.InvalidHeader, UnicodeError):
+        raise NeedsHuman(
+            f"A header for {host_of(url)} holds characters that HTTP does not allow.",
+            code="bad_header",
+            action="Correct the credentials or headers in the settings: no line breaks, no spaces around them.",
+            scope="lane",
+        ) from None
+    except ValueError:
+        raise bad_url(host_of(url)) from None
+    if not (prepared.url or "").lower().startswith(("http://", "https://")):
+        raise bad_url(host_of(url))
+    return prepared
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 
 
 def _chain(caught: BaseException) -> list[BaseException]:
@@ -186,62 +314,70 @@ def _chain(caught: BaseException) -> list[BaseException]:
     return found
 
 
-def _read_all(response: requests.Response, *, deadline: float, max_bytes: int) -> bytes:
+def _has(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(link, kinds) for link in chain)
+
+
+def _was_closed(caught: Exception) -> bool:
+    return _has(_chain(caught), ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+def _read_all(response: requests.Response, *, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    while chunk := response.raw.read1(65_536, decode_content=True):  # returns what is there: a trickle is noticed
+    while chunk := response.raw.read1(65_536, decode_content=True):
         size += len(chunk)
         if size > max_bytes:
-            raise _TooLarge
-        if time.monotonic() > deadline:
-            raise TimeoutError
+            raise TooLarge
         chunks.append(chunk)
     return b"".join(chunks)
 
 
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = GuardedConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = GuardedTlsConnection
+
+
 class _Adapter(HTTPAdapter):
-    def __init__(self, pool_size: int) -> None:
-        super().__init__(pool_connections=16, pool_maxsize=pool_size, max_retries=0)
+    """requests' adapter on guarded connections, with one TLS context for all of them."""
 
+    def __init__(self, pool_size: int, ca_file: str | None) -> None:
+        self._ca_file = ca_file
+        super().__init__(pool_connections=32, pool_maxsize=pool_size, max_retries=0)
 
-def is_public(address: str) -> bool:
-    """Whether an IP address is on the public internet (IPv4-mapped and 6to4/NAT64 IPv6 are looked through)."""
-    ip = ipaddress.ip_address(address.split("%", 1)[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
-
-
-def _refuse_private(sock: socket.socket) -> socket.socket:
-    if not is_public(sock.getpeername()[0]):
-        sock.close()
-        raise AddressRefused
-    return sock
-
-
-class _PublicHttp(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _refuse_private(super()._new_conn())
-
-
-class _PublicHttps(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _refuse_private(super()._new_conn())
-
-
-class _PublicHttpPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHttp
-
-
-class _PublicHttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHttps
-
-
-class _PublicOnlyAdapter(_Adapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHttpPool, "https": _PublicHttpsPool}
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            pool["ssl_context"] = tls_context(self._ca_file)
+        return host, pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """The TLS context knows the authorities; loading them anew for each connection would take 15 ms."""
+
+
+@functools.cache
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """What we demand of a server's certificate: one context for the process. OSError when `ca_file` cannot be read.
+
+    Trusted are certifi's authorities and this machine's own (SSL_CERT_FILE too), for CRMs with a company's CA.
+    """
+    context = create_urllib3_context()
+    context.load_default_certs()
+    context.load_verify_locations(certifi.where())
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    context.sslsocket_class = GuardedTlsSocket
+    return context
+
+
+def _silence_urllib3() -> None:
+    """Two of urllib3's loggers quote URLs with their query, the first even in a warning."""
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
