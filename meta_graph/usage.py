@@ -1,0 +1,129 @@
+"""Meta's usage headers become hints: how near a limit the app or a Page is, and how long to rest. Pure.
+
+Source: Meta ingestion facts §6.4 (Graph "Rate Limits" page), read 2026-11-22: all numbers are percent of the allowance,
+throttling may start at 100, `estimated_time_to_regain_access` is in minutes. The values come from outside: whatever is
+absurd is left out, and no header can make us rest for more than a day.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leadloop.graph_values import id_text
+
+NEAR_PERCENT, NEAR_REST_S = 95.0, 60.0  # close to the limit: a minute's rest, so that it is not hit
+FULL_PERCENT, FULL_REST_S = 100.0, 300.0  # at the limit without being told how long
+LONGEST_REST_S = 86_400.0  # Meta's longest window
+MOST_PERCENT = 1_000.0
+MOST_OBJECTS = 32  # what Meta puts into one header
+LEAD_TYPES = ("leadgen", "pages")  # what limits reading leads; messenger, instagram and ads have their own
+_COUNTERS = ("call_count", "total_cputime", "total_time")
+
+
+@dataclass(frozen=True)
+class UsageHint:
+    """How much of an allowance is used. `page_id` None: the whole app's. `percent` may pass 100 (at most 1000).
+
+    `rest_s`: send nothing for that many seconds; None: there is room.
+    """
+
+    page_id: str | None
+    percent: float
+    rest_s: float | None
+
+
+def parse_usage(headers: Mapping[str, str], page_id: str | None) -> list[UsageHint]:
+    """The hints of one answer, at most one for the app and one for each Page; empty when Meta sent no usable header.
+
+    `headers` have names in lower case. `page_id` is the Page the call was made for: X-Page-Usage and
+    X-Ad-Account-Usage do not name one.
+    """
+    found: dict[str | None, UsageHint] = {}
+    for hint in (*_app(headers), *_page(headers, page_id), *_ad_account(headers, page_id), *_business(headers)):
+        found[hint.page_id] = _worse(found.get(hint.page_id), hint)
+    return list(found.values())
+
+
+def regain_s(headers: Mapping[str, str], page_id: str | None) -> float | None:
+    """How long Meta says a limit that was hit will last: of this Page if it is named, else the longest of all."""
+    minutes: dict[str, float] = {}
+    for object_id, row in _business_rows(headers):
+        minutes[object_id] = max(
+            minutes.get(object_id, 0.0), _number(row.get("estimated_time_to_regain_access")) or 0.0
+        )
+    longest = minutes.get(page_id or "") or max(minutes.values(), default=0.0)
+    return min(longest * 60, LONGEST_REST_S) or None
+
+
+def _app(headers: Mapping[str, str]) -> Iterator[UsageHint]:
+    yield from _counted(None, _object(headers.get("x-app-usage")))
+
+
+def _page(headers: Mapping[str, str], page_id: str | None) -> Iterator[UsageHint]:
+    if page_id is not None:
+        yield from _counted(page_id, _object(headers.get("x-page-usage")))
+
+
+def _ad_account(headers: Mapping[str, str], page_id: str | None) -> Iterator[UsageHint]:
+    # An ad account's limit slows our asking for names of ads, but is no reason to stop reading leads: see error 80004.
+    percent = _number(_object(headers.get("x-ad-account-usage")).get("acc_id_util_pct"))
+    if page_id is not None and percent is not None:
+        yield UsageHint(page_id, min(percent, MOST_PERCENT), NEAR_REST_S if percent >= NEAR_PERCENT else None)
+
+
+def _business(headers: Mapping[str, str]) -> Iterator[UsageHint]:
+    for object_id, row in _business_rows(headers):
+        if row.get("type") in LEAD_TYPES:
+            minutes = _number(row.get("estimated_time_to_regain_access"))
+            yield from _counted(object_id, row, told_s=minutes * 60 if minutes else None)
+
+
+def _business_rows(headers: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    objects = _object(headers.get("x-business-use-case-usage"))
+    for name, rows in list(objects.items())[:MOST_OBJECTS]:
+        object_id = id_text(name)
+        if object_id is not None and isinstance(rows, list):
+            yield from ((object_id, row) for row in rows[:MOST_OBJECTS] if isinstance(row, dict))
+
+
+def _counted(page_id: str | None, row: Mapping[str, Any], told_s: float | None = None) -> Iterator[UsageHint]:
+    numbers = [number for name in _COUNTERS if (number := _number(row.get(name))) is not None]
+    if numbers or told_s:
+        percent = max(numbers, default=0.0)
+        yield UsageHint(page_id, min(percent, MOST_PERCENT), _rest_s(percent, told_s))
+
+
+def _rest_s(percent: float, told_s: float | None) -> float | None:
+    if told_s:
+        return min(told_s, LONGEST_REST_S)
+    if percent >= FULL_PERCENT:
+        return FULL_REST_S
+    return NEAR_REST_S if percent >= NEAR_PERCENT else None
+
+
+def _worse(first: UsageHint | None, second: UsageHint) -> UsageHint:
+    if first is None:
+        return second
+    rest_s = max(first.rest_s or 0.0, second.rest_s or 0.0)
+    return UsageHint(second.page_id, max(first.percent, second.percent), rest_s or None)
+
+
+def _object(header: str | None) -> Mapping[str, Any]:
+    try:
+        value = json.loads(header or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    """A number of at least zero, also when written as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
