@@ -203,7 +203,7 @@ def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, 
         content.unused[f"{about}.{_word(name)}"] += 1
         return
     try:
-        value = _LEADGEN.load(change.get("value"))
+        value = _LEADGEN.load(change.get("value") or {})
     except (ValidationError, TypeError, AttributeError, RecursionError):
         content.problems.append(f"{where}.value.leadgen_id is not an id (digits)")
         return

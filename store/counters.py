@@ -4,16 +4,16 @@ right however many processes and machines there are."""
 import json
 import threading
 from bisect import bisect_left
+from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from leadloop.logs import get_logger
 from leadloop.ports import Writer
 from store.models import Metric
+from store.sql import MakeInsert, Prepared, table_of
 
 BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 21_600.0)
 MOST_SERIES = (
@@ -74,13 +74,17 @@ def _labels(labels: dict[str, str]) -> str:
 
 def add_metrics(session: Session, amounts: dict[Key, float]) -> None:
     """Add amounts to the sums. In a fixed order, so that two processes never wait for each other in a circle."""
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = insert(Metric)
-    statement = statement.on_conflict_do_update(
-        index_elements=["name", "labels"], set_={"value": Metric.value + statement.excluded.value}
-    )
     rows = [{"name": name, "labels": labels, "value": amount} for (name, labels), amount in sorted(amounts.items())]
-    session.execute(statement, rows)
+    _ADD.run(session, rows)
+
+
+def _build_add(insert: MakeInsert, _dialect: str) -> Any:
+    statement = insert(table_of(Metric))
+    total = table_of(Metric).c.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["name", "labels"], set_={"value": total})
+
+
+_ADD = Prepared(_build_add)
 
 
 def read_metrics(session: Session) -> list[tuple[str, dict[str, str], float]]:

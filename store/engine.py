@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from leadloop.errors import SettingsError
 
@@ -84,11 +84,16 @@ def _use_wal(cursor: Any) -> None:
 def make_reader(engine: Engine) -> Callable[[], AbstractContextManager[Session]]:
     """read(): a short session that never writes and never waits for a writer."""
     reading = engine.execution_options(leadloop_read=True)
-    factory = sessionmaker(reading, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def read() -> Iterator[Session]:
-        with factory() as session:  # closing it lets go of the rows as they were read; a rollback would empty them
+        with reading.connect() as connection, session_on(connection) as session:
             yield session
 
     return read
+
+
+def session_on(connection: Connection) -> Session:
+    """A session on an open connection, whose transaction is its owner's to end. Statements of store/sql.py find the
+    connection in `session.info` and so go around the session's own bookkeeping, which costs more than they do."""
+    return Session(connection, expire_on_commit=False, info={"connection": connection})

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from store.models import Lane, Work
+from store.sql import Prepared, table_of
 from store.work import wake
 
 
@@ -28,6 +29,16 @@ class Rest:
     message: str | None = None
     action: str | None = None
     fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class LaneState:
+    """Whether a lane rests, is held, and how often in a row it failed."""
+
+    name: str
+    rest_until: datetime
+    hold: bool
+    failures: int
 
 
 def graph_lane(page_id: str) -> str:
@@ -99,9 +110,15 @@ def free_changed(session: Session, lanes: Mapping[str, str], *, now: datetime) -
     return changed
 
 
-def read_lanes(session: Session) -> list[Lane]:
+def read_lanes(session: Session) -> list[LaneState]:
     """All lanes with a row: those that rest, and those whose rest is over but which have not worked since."""
-    return list(session.scalars(select(Lane)))
+    return [LaneState(*row) for row in _READ_LANES.run(session)]
+
+
+_lane = table_of(Lane)
+_READ_LANES = Prepared(
+    lambda _insert, _dialect: select(_lane.c.name, _lane.c.rest_until, _lane.c.hold, _lane.c.failures)
+)
 
 
 def find_lane(session: Session, name: str) -> Lane | None:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from leadloop.leads import LeadCard
 from store.lanes import graph_lane
 from store.models import Lead, LeadEvent
+from store.sql import Prepared, insert_new, table_of
 from store.work import FRESH, add_work
 
 
@@ -39,8 +38,8 @@ class StoryLine:
     dedup_key: str | None = None
 
 
-def _insert(session: Session, table: Any) -> Any:
-    return (sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert)(table)
+_ADD_LEADS = insert_new(Lead, ["leadgen_id"], "id", "leadgen_id")
+_ADD_STORY = insert_new(LeadEvent, ["dedup_key"])
 
 
 def add_leads(
@@ -74,8 +73,7 @@ def add_leads(
         }
         for notice in unique.values()
     ]
-    statement = _insert(session, Lead).on_conflict_do_nothing(index_elements=["leadgen_id"])
-    added = session.execute(statement.returning(Lead.id, Lead.leadgen_id), rows).all()
+    added = _ADD_LEADS.run(session, rows).all()
     ids = {leadgen_id: lead_id for lead_id, leadgen_id in added}
     new = set(ids)
     known = [leadgen_id for leadgen_id in unique if leadgen_id not in new]
@@ -108,10 +106,9 @@ def add_story(session: Session, lines: list[StoryLine]) -> None:
     """Write story lines; one whose dedup_key is there already is left out."""
     if not lines:
         return
-    statement = _insert(session, LeadEvent).on_conflict_do_nothing(index_elements=["dedup_key"])
-    session.execute(
-        statement,
-        [
+    _ADD_STORY.later(
+        session,
+        *(
             {
                 "lead_id": line.lead_id,
                 "at": line.at,
@@ -121,7 +118,7 @@ def add_story(session: Session, lines: list[StoryLine]) -> None:
                 "dedup_key": line.dedup_key,
             }
             for line in lines
-        ],
+        ),
     )
 
 
@@ -129,23 +126,32 @@ def save_card(
     session: Session, lead_id: int, *, answer: dict[str, Any], card: LeadCard, row: dict[str, Any], now: datetime
 ) -> None:
     """Fill a lead with what Graph said (`answer`) and what we made of it (`card`, as JSON in `row`)."""
-    session.execute(
-        update(Lead)
-        .where(Lead.id == lead_id)
-        .values(
-            state="read",
-            read_at=now,
-            answer=answer,
-            card=row,
-            form_id=card.form_id,
-            ad_id=card.ad_id,
-            created_at=card.created_at,
-            is_test=card.is_test,
-            email=card.email,
-            phone=card.phone,
-        )
-        .execution_options(synchronize_session=False)
+    _SAVE_CARD.later(
+        session,
+        {
+            "of_lead": lead_id,
+            "new_read_at": now,
+            "new_answer": answer,
+            "new_card": row,
+            "new_form_id": card.form_id,
+            "new_ad_id": card.ad_id,
+            "new_created_at": card.created_at,
+            "new_is_test": card.is_test,
+            "new_email": card.email,
+            "new_phone": card.phone,
+        },
     )
+
+
+_LEAD = table_of(Lead)
+_FILLED = ("read_at", "answer", "card", "form_id", "ad_id", "created_at", "is_test", "email", "phone")
+_SAVE_CARD = Prepared(
+    lambda _insert, _dialect: (
+        update(_LEAD)
+        .where(_LEAD.c.id == bindparam("of_lead"))
+        .values({"state": "read"} | {name: bindparam("new_" + name, type_=_LEAD.c[name].type) for name in _FILLED})
+    )
+)
 
 
 def mark_gone(session: Session, lead_id: int) -> None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from store.models import RawEvent
+from store.sql import Prepared, insert_new, table_of
 from store.work import add_work
 
 EVENT_LANE = "events"
@@ -53,11 +52,7 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
                 "verdict": "new",
                 "repeats": 0,
             }
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = insert(RawEvent).on_conflict_do_nothing(index_elements=["source", "body_sha256"])
-    added = session.execute(
-        statement.returning(RawEvent.id, RawEvent.source, RawEvent.body_sha256), list(rows.values())
-    ).all()
+    added = _ADD_EVENTS.run(session, list(rows.values())).all()
     new = {(source, digest): event_id for event_id, source, digest in added}
     if new:
         add_work(session, "event", sorted(new.values()), EVENT_LANE, now=events[0].received_at)
@@ -72,22 +67,34 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
 
 
 def _count_repeat(session: Session, key: tuple[str, str]) -> None:
-    session.execute(
-        update(RawEvent)
-        .where(RawEvent.source == key[0], RawEvent.body_sha256 == key[1])
-        .values(repeats=RawEvent.repeats + 1)
-        .execution_options(synchronize_session=False)
-    )
+    _COUNT_REPEAT.run(session, {"of_source": key[0], "of_sha256": key[1]})
 
 
 def mark_read(session: Session, event_id: int, *, verdict: str, reason: str | None, now: datetime) -> None:
     """Note what became of an event: read, kept, partly or unreadable, with the reason in plain words."""
-    session.execute(
-        update(RawEvent)
-        .where(RawEvent.id == event_id)
-        .values(verdict=verdict, reason=reason, read_at=now)
-        .execution_options(synchronize_session=False)
+    _MARK_READ.later(session, {"event_id": event_id, "new_verdict": verdict, "new_reason": reason, "new_read_at": now})
+
+
+_TABLE = table_of(RawEvent)
+_ADD_EVENTS = insert_new(RawEvent, ["source", "body_sha256"], "id", "source", "body_sha256")
+_COUNT_REPEAT = Prepared(
+    lambda _insert, _dialect: (
+        update(_TABLE)
+        .where(_TABLE.c.source == bindparam("of_source"), _TABLE.c.body_sha256 == bindparam("of_sha256"))
+        .values(repeats=_TABLE.c.repeats + 1)
     )
+)
+_MARK_READ = Prepared(
+    lambda _insert, _dialect: (
+        update(_TABLE)
+        .where(_TABLE.c.id == bindparam("event_id"))
+        .values(
+            verdict=bindparam("new_verdict"),
+            reason=bindparam("new_reason"),
+            read_at=bindparam("new_read_at", type_=_TABLE.c.read_at.type),
+        )
+    )
+)
 
 
 def count_verdicts(session: Session, *, since: datetime | None = None) -> dict[str, int]:

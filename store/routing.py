@@ -5,25 +5,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from store.lanes import alert_lane, crm_lane
 from store.leads import StoryLine, add_story
 from store.models import Connection, Delivery, Lead, Mapping, Notice, Notifier, Route
+from store.sql import Prepared, insert_new, table_of
 from store.work import FRESH, add_work
 
-FindTargets = Callable[[Notifier], list[str]]
+FindTargets = Callable[[int, datetime], list[str]]
+_lead, _route, _mapping = table_of(Lead), table_of(Route), table_of(Mapping)
+_connection, _notifier = table_of(Connection), table_of(Notifier)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where one lead goes: ids of connections and notifiers. `routed` False: no route matched."""
+    """Where one lead goes: ids of connections, ids of notifiers and when each changed. `routed` False: nowhere."""
 
     connections: tuple[int, ...]
-    notifiers: tuple[int, ...]
+    notifiers: tuple[tuple[int, datetime], ...]
     routed: bool = True
 
     def without_alerts(self) -> "Plan":
@@ -35,76 +36,87 @@ def matches(patterns: Iterable[Any], value: str | None) -> bool:
     return any(pattern in ("*", value) for pattern in patterns)
 
 
+_ROUTES = Prepared(
+    lambda _insert, _dialect: select(_route.c.pages, _route.c.forms, _route.c.connections, _route.c.notifiers).order_by(
+        _route.c.position
+    )
+)
+_CONNECTIONS = Prepared(
+    lambda _insert, _dialect: (
+        select(_connection.c.id, _connection.c.name)
+        .where(_connection.c.removed_at.is_(None))
+        .order_by(_connection.c.id)
+    )
+)
+_NOTIFIERS = Prepared(
+    lambda _insert, _dialect: (
+        select(_notifier.c.id, _notifier.c.name, _notifier.c.changed_at)
+        .where(_notifier.c.removed_at.is_(None))
+        .order_by(_notifier.c.id)
+    )
+)
+_MAPPINGS = Prepared(
+    lambda _insert, _dialect: (
+        select(_mapping.c.forms, _mapping.c.fields)
+        .where(_mapping.c.connection == bindparam("of_connection"))
+        .order_by(_mapping.c.position)
+    )
+)
+
+
 def find_plan(session: Session, *, page_id: str, form_id: str | None) -> Plan:
     """All routes that match are followed; each connection and notifier once. Removed ones are left out."""
     routes = [
-        route
-        for route in session.scalars(select(Route).order_by(Route.position))
-        if matches(route.pages, page_id) and matches(route.forms, form_id)
+        (connections, notifiers)
+        for pages, forms, connections, notifiers in _ROUTES.run(session)
+        if matches(pages, page_id) and matches(forms, form_id)
     ]
     if not routes:
         return Plan((), (), routed=False)
-    connections = dict.fromkeys(name for route in routes for name in route.connections)
-    notifiers = dict.fromkeys(name for route in routes for name in route.notifiers)
-    return Plan(_ids(session, Connection, list(connections)), _ids(session, Notifier, list(notifiers)))
-
-
-def _ids(session: Session, table: type[Connection] | type[Notifier], names: list[str]) -> tuple[int, ...]:
-    if not names:
-        return ()
-    query = select(table.id).where(table.name.in_(names), table.removed_at.is_(None)).order_by(table.id)
-    return tuple(session.scalars(query))
+    connections = {name for names, _others in routes for name in names}
+    notifiers = {name for _others, names in routes for name in names}
+    return Plan(
+        tuple(row.id for row in _CONNECTIONS.run(session) if row.name in connections),
+        tuple((row.id, row.changed_at) for row in _NOTIFIERS.run(session) if row.name in notifiers)
+        if notifiers
+        else (),
+    )
 
 
 def find_mapping(session: Session, *, connection: str, form_id: str | None) -> dict[str, str] | None:
     """The field templates for this connection and form: one that names the form before one for all, in file order."""
-    rows = list(session.scalars(select(Mapping).where(Mapping.connection == connection).order_by(Mapping.position)))
-    exact = [row for row in rows if form_id in row.forms]
-    general = [row for row in rows if "*" in row.forms]
-    return dict((exact + general)[0].fields) if exact or general else None
+    rows = _MAPPINGS.run(session, {"of_connection": connection}).all()
+    exact = [fields for forms, fields in rows if form_id in forms]
+    general = [fields for forms, fields in rows if "*" in forms]
+    return dict((exact + general)[0]) if exact or general else None
+
+
+_SET_ROUTED = Prepared(
+    lambda _insert, _dialect: (
+        update(_lead).where(_lead.c.id == bindparam("of_lead")).values(routed=bindparam("new_routed"))
+    )
+)
+_ADD_DELIVERY = insert_new(Delivery, ["lead_id", "connection_id"], "id")
+_ADD_NOTICE = insert_new(Notice, ["lead_id", "notifier_id", "target"], "id")
 
 
 def add_plan(
-    session: Session, lead: Lead, plan: Plan, *, find_targets: FindTargets, now: datetime, priority: int = FRESH
+    session: Session, lead_id: int, plan: Plan, *, find_targets: FindTargets, now: datetime, priority: int = FRESH
 ) -> None:
     """Add a delivery for each connection and a notice for each address, with their work. Existing ones are left alone.
 
-    `find_targets` gives the fingerprints of a notifier's addresses.
+    `find_targets(notifier id, changed_at)` gives the fingerprints of a notifier's addresses.
     """
-    session.execute(
-        update(Lead).where(Lead.id == lead.id).values(routed=plan.routed).execution_options(synchronize_session=False)
-    )
+    _SET_ROUTED.later(session, {"of_lead": lead_id, "new_routed": plan.routed})
     if not plan.routed:
-        add_story(session, [StoryLine(lead.id, "unrouted", now, {}, dedup_key=f"unrouted:{lead.id}")])
+        add_story(session, [StoryLine(lead_id, "unrouted", now, {}, dedup_key=f"unrouted:{lead_id}")])
         return
+    common = {"lead_id": lead_id, "state": "waiting", "attempts": 0, "created_at": now}
     for connection_id in plan.connections:
-        row = {"lead_id": lead.id, "connection_id": connection_id, "state": "waiting", "created_at": now}
-        new = _add(session, Delivery, [row | {"steps": [], "attempts": 0}], ["lead_id", "connection_id"])
-        add_work(session, "delivery", new, crm_lane(connection_id), now=now, priority=priority)
-    notifiers = session.scalars(select(Notifier).where(Notifier.id.in_(plan.notifiers))) if plan.notifiers else ()
-    for notifier in notifiers:
-        rows = [
-            {
-                "lead_id": lead.id,
-                "notifier_id": notifier.id,
-                "target": target,
-                "state": "waiting",
-                "attempts": 0,
-                "maybe_repeated": False,
-                "created_at": now,
-            }
-            for target in find_targets(notifier)
-        ]
-        for row in rows:
-            new = _add(session, Notice, [row], ["lead_id", "notifier_id", "target"])
-            add_work(session, "notice", new, alert_lane(notifier.id, str(row["target"])), now=now, priority=priority)
-
-
-def _add(
-    session: Session, table: type[Delivery] | type[Notice], rows: list[dict[str, Any]], unique: list[str]
-) -> list[int]:
-    if not rows:
-        return []
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = insert(table).on_conflict_do_nothing(index_elements=unique).returning(table.id)
-    return sorted(session.scalars(statement, rows))
+        new = _ADD_DELIVERY.run(session, [common | {"connection_id": connection_id, "steps": []}]).scalars().all()
+        add_work(session, "delivery", list(new), crm_lane(connection_id), now=now, priority=priority)
+    for notifier_id, changed_at in plan.notifiers:
+        for target in find_targets(notifier_id, changed_at):
+            row = common | {"notifier_id": notifier_id, "target": target, "maybe_repeated": False}
+            new = _ADD_NOTICE.run(session, [row]).scalars().all()
+            add_work(session, "notice", list(new), alert_lane(notifier_id, target), now=now, priority=priority)

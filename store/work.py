@@ -8,14 +8,14 @@ index probes each however long they are, so a lane with a backlog of 100,000 row
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, delete, func, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, delete, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
 from store.models import Work
+from store.sql import MakeInsert, Prepared, table_of
 
 FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, retries before backfill
 
@@ -47,6 +47,20 @@ def lane_of(queue: str) -> str:
     return queue.partition(":")[2]
 
 
+def _build_add(insert: MakeInsert, _dialect: str) -> Any:
+    statement = insert(_TABLE)
+    told = ("lane", "queue", "due_at", "added_at")
+    return statement.on_conflict_do_update(
+        index_elements=["kind", "subject_id"],
+        set_={name: statement.excluded[name] for name in told} | {"state": "open", "attempts": 0, "outage": False},
+        where=_TABLE.c.holder.is_(None),
+    )
+
+
+_TABLE = table_of(Work)
+_ADD = Prepared(_build_add)
+
+
 def add_work(
     session: Session,
     kind: str,
@@ -60,21 +74,6 @@ def add_work(
     """Add one row for each subject. A row that is there already is woken instead, unless a worker has it in hand."""
     if not subject_ids:
         return
-    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
-    statement = insert(Work)
-    statement = statement.on_conflict_do_update(
-        index_elements=["kind", "subject_id"],
-        set_={
-            "state": "open",
-            "lane": statement.excluded.lane,
-            "queue": statement.excluded.queue,
-            "due_at": statement.excluded.due_at,
-            "added_at": statement.excluded.added_at,
-            "attempts": 0,
-            "outage": False,
-        },
-        where=Work.holder.is_(None),
-    )
     row = {
         "kind": kind,
         "lane": lane,
@@ -86,7 +85,7 @@ def add_work(
         "due_at": due_at or now,
         "added_at": now,
     }
-    session.execute(statement, [row | {"subject_id": subject_id} for subject_id in subject_ids])
+    _ADD.later(session, *(row | {"subject_id": subject_id} for subject_id in subject_ids))
 
 
 _DUE_QUEUES = text(
@@ -100,55 +99,51 @@ _DUE_QUEUES = text(
     FROM found WHERE queue IS NOT NULL
     """
 ).columns(queue=Work.queue.type, due_at=Work.due_at.type)
+_READ_QUEUES = Prepared(lambda _insert, _dialect: _DUE_QUEUES)
 
 
 def read_queues(session: Session) -> list[tuple[str, datetime]]:
     """Every queue with open rows and the time its first row falls due, highest priority first."""
-    return [(queue, due_at) for queue, due_at in session.execute(_DUE_QUEUES)]
+    return [(queue, due_at) for queue, due_at in _READ_QUEUES.run(session)]
 
 
 # Written out, since an index on a part of the table serves only who names that part with a constant.
 _OPEN = text("work.state = 'open'")
 
 
-def _due(queue: object, now: object, most: object) -> Select[tuple[int]]:
-    return (
-        select(Work.id).where(_OPEN, Work.queue == queue, Work.due_at <= now).order_by(Work.due_at).limit(most)  # type: ignore[arg-type]
+def _build_claim(_insert: MakeInsert, dialect: str) -> Any:
+    due = (
+        select(_TABLE.c.id)
+        .where(_OPEN, _TABLE.c.queue == bindparam("from_queue"), _TABLE.c.due_at <= bindparam("now", type_=_TIME))
+        .order_by(_TABLE.c.due_at)
+        .limit(bindparam("most", type_=Integer))
     )
-
-
-_CLAIM_COLUMNS = (Work.id, Work.kind, Work.subject_id, Work.lane, Work.queue, Work.attempts, Work.lost, Work.added_at)
-_QUEUE, _NOW, _MOST = bindparam("from_queue"), bindparam("now", type_=Work.due_at.type), bindparam("most")
-
-
-def _claim_statement(*, skip_locked: bool) -> object:
-    due = _due(_QUEUE, _NOW, _MOST)
-    if skip_locked:
+    if dialect == "postgresql":
         due = due.with_for_update(skip_locked=True)
     return (
-        update(Work.__table__)  # type: ignore[arg-type]
-        .where(Work.id.in_(due))
+        update(_TABLE)
+        .where(_TABLE.c.id.in_(due))
         .values(
-            attempts=Work.attempts + 1,
-            lost=Work.lost + case((Work.holder.is_(None), 0), else_=1),
+            attempts=_TABLE.c.attempts + 1,
+            lost=_TABLE.c.lost + case((_TABLE.c.holder.is_(None), 0), else_=1),
             holder=bindparam("new_holder"),
-            due_at=bindparam("lease_end", type_=Work.due_at.type),
+            due_at=bindparam("lease_end", type_=_TIME),
         )
-        .returning(*_CLAIM_COLUMNS)
-        .execution_options(synchronize_session=False)
+        .returning(*(_TABLE.c[name] for name in _ITEM_COLUMNS))
     )
 
 
-_CLAIM = {"sqlite": _claim_statement(skip_locked=False), "postgresql": _claim_statement(skip_locked=True)}
+_TIME = _TABLE.c.due_at.type
+_ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at")
+_CLAIM = Prepared(_build_claim)
 
 
 def claim(session: Session, room: Mapping[str, int], *, holder: str, now: datetime, lease_s: float) -> list[WorkItem]:
     """Take due rows: at most `room[queue]` of each queue named. Counts the attempt, starts the lease."""
-    statement = _CLAIM[session.get_bind().dialect.name]
     taken: list[WorkItem] = []
     for queue, most in room.items():
-        rows = session.execute(
-            statement,  # type: ignore[call-overload]
+        rows = _CLAIM.run(
+            session,
             {
                 "from_queue": queue,
                 "now": now,
@@ -157,33 +152,61 @@ def claim(session: Session, room: Mapping[str, int], *, holder: str, now: dateti
                 "lease_end": now + timedelta(seconds=lease_s),
             },
         )
-        taken += [WorkItem(*row, holder=holder) for row in rows]
+        taken += [_item(row, holder) for row in rows]
     return taken
+
+
+def _item(row: Any, holder: str) -> WorkItem:
+    work_id, kind, subject_id, lane, queue, attempts, lost, added_at = row
+    return WorkItem(work_id, kind, subject_id, lane, queue, attempts, lost, added_at, holder)
 
 
 def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime) -> bool:
     """Write down what became of a claimed row. False when the lease was lost meanwhile: then nothing changes."""
-    mine = and_(Work.id == item.id, Work.holder == item.holder, Work.attempts == item.attempts)
+    mine = {"item_id": item.id, "by": item.holder, "tries": item.attempts}
     if verdict.state == "done":
-        done = session.execute(delete(Work).where(mine).execution_options(synchronize_session=False))
-        return bool(done.rowcount)  # type: ignore[attr-defined]
-    changed = session.execute(
-        update(Work)
-        .where(mine)
+        return bool(_DONE.run(session, mine).rowcount)
+    changes = {
+        "new_state": verdict.state,
+        "new_due_at": verdict.due_at or now,
+        "new_queue": queue_name(max(item.priority, LATER), item.lane) if verdict.counts else item.queue,
+        "new_attempts": item.attempts if verdict.counts else item.attempts - 1,
+        "new_outage": verdict.outage,
+        "new_code": verdict.code,
+        "new_message": verdict.message,
+        "new_action": verdict.action,
+    }
+    return bool(_NOT_DONE.run(session, mine | changes).rowcount)
+
+
+def settle_done(session: Session, items: list[WorkItem]) -> None:
+    """Settle as done, at the end of the transaction; a row whose lease was lost is left alone."""
+    _DONE.later(session, *({"item_id": item.id, "by": item.holder, "tries": item.attempts} for item in items))
+
+
+_MINE = and_(
+    _TABLE.c.id == bindparam("item_id"),
+    _TABLE.c.holder == bindparam("by"),
+    _TABLE.c.attempts == bindparam("tries"),
+)
+_DONE = Prepared(lambda _insert, _dialect: delete(_TABLE).where(_MINE))
+_NOT_DONE = Prepared(
+    lambda _insert, _dialect: (
+        update(_TABLE)
+        .where(_MINE)
         .values(
-            state=verdict.state,
+            state=bindparam("new_state"),
             holder=None,
-            due_at=verdict.due_at or now,
-            queue=queue_name(max(item.priority, LATER), item.lane) if verdict.counts else item.queue,
-            attempts=item.attempts if verdict.counts else item.attempts - 1,
-            outage=verdict.outage,
-            code=verdict.code,
-            message=verdict.message,
-            action=verdict.action,
+            due_at=bindparam("new_due_at", type_=_TIME),
+            queue=bindparam("new_queue"),
+            attempts=bindparam("new_attempts"),
+            outage=bindparam("new_outage"),
+            code=bindparam("new_code"),
+            message=bindparam("new_message"),
+            action=bindparam("new_action"),
         )
-        .execution_options(synchronize_session=False)
     )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+)
 
 
 def give_back(session: Session, items: list[WorkItem], *, now: datetime) -> None:
@@ -210,7 +233,7 @@ def wake(
     `work_ids` picks rows, `lane` all of a lane; neither: all that are parked or failed. `outage_only` picks rows that
     wait because the other side was ill, and leaves their count of attempts alone.
     """
-    chosen = [Work.holder.is_(None)]
+    chosen: list[ColumnElement[bool]] = [Work.holder.is_(None)]
     values: dict[str, object] = {"state": "open", "due_at": now, "outage": False}
     if work_ids is not None:
         chosen.append(Work.id.in_(work_ids))

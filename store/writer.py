@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from store.engine import session_on
+from store.sql import run_deferred
+
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
@@ -111,13 +114,16 @@ class GroupWriter:
 
     def _run(self, group: list[_Waiting]) -> list[Any]:
         results: dict[int, Any] = {}
-        with Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with self._engine.begin() as connection, session_on(connection) as session:
+            session.info["deferred"] = {}
             for operation, members in _by_operation(group):
                 if members[0].gathered:
                     answers = operation(session, [one.item for one in members])
                     results |= {id(one): answer for one, answer in zip(members, answers, strict=True)}
                 else:
                     results[id(members[0])] = operation(session)
+            session.flush()
+            run_deferred(session)
         return [results[id(one)] for one in group]
 
 

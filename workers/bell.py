@@ -80,7 +80,7 @@ class RqBell:
         """Enqueue unless a drain is waiting already. True when one was added. Raises RedisError."""
         if self._queue.count:
             return False
-        generation = int(self._redis.get(_generation_key()) or 0)  # type: ignore[arg-type]
+        generation = int(self._redis.get(_generation_key()) or 0)
         options = {"job_timeout": JOB_TIMEOUT_S, "result_ttl": 0, "failure_ttl": 60, "description": "drain"}
         try:
             self._queue.enqueue(JOB, job_id=f"drain-{generation}", unique=True, **options)
@@ -89,7 +89,7 @@ class RqBell:
         return True
 
 
-def begin_drain(redis: "Redis") -> None:  # type: ignore[type-arg]
+def begin_drain(redis: Redis) -> None:
     """A drain has begun: from now on the next one may wait."""
     with contextlib.suppress(RedisError):
         redis.incr(_generation_key())
@@ -99,6 +99,6 @@ def _generation_key() -> str:
     return f"{QUEUE}:drain:generation"
 
 
-def connect(redis_url: str) -> "Redis":  # type: ignore[type-arg]
+def connect(redis_url: str) -> Redis:
     """A Redis client with short time-outs: the bell must never hold anybody up."""
     return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5, health_check_interval=30)

@@ -49,7 +49,7 @@ def _schedule(services: Services, stop: threading.Event) -> None:
                 scheduler.register(
                     scheduled_job, QUEUE, args=(periodic.name,), interval=periodic.every_s, result_ttl=0, failure_ttl=60
                 )
-            scheduler.start()
+            scheduler.start()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as caught:
             log.warning("redis_away", error=type(caught).__name__, note="periodic work waits for it")
         stop.wait(2.0)

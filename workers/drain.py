@@ -22,13 +22,14 @@ from leadloop.errors import LeadloopError, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes, rest_lane
-from store.work import WorkItem, claim, give_back, lane_of, read_queues, settle
+from store.work import WorkItem, claim, give_back, lane_of, read_queues, settle, settle_done
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success
 
 log = get_logger(__name__)
-GATHER_S = 0.002  # when busy, wait this long so that neighbours are claimed and settled in one transaction
+BUSY = 8
+GATHER_S = 0.004  # when busy, wait this long so that neighbours are claimed and settled in one transaction
 SETTLE_TRIES = 6
 
 
@@ -106,7 +107,7 @@ class Drainer:
             if (not busy and not claimed) or self._abandoned.is_set():
                 return self._settled.total() - before
             self._wake.wait(timeout=0.5)
-            if busy > self._threads // 4:
+            if busy >= BUSY:
                 time.sleep(GATHER_S)
 
     def _claim_guarded(self) -> list[WorkItem]:
@@ -224,11 +225,12 @@ class Drainer:
                 effect(session, now)
             elif job is not None and verdict.state != "done":
                 job.fail(session, item, verdict, now)
-            settle(session, item, verdict, now=now)
             if verdict.state == "done":
+                settle_done(session, [item])
                 if self._room.is_troubled(item.lane):
                     note_success(session, item.lane, now=now)
                 return False
+            settle(session, item, verdict, now=now)
             if rest is not None:
                 return rest_lane(session, rest, now=now)
             if verdict.outage:

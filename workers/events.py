@@ -8,8 +8,8 @@ from leadloop.leads import iso_utc
 from leadloop.logs import get_logger
 from leadloop.meta_events import EventContent, LeadgenUpdate, read_event
 from leadloop.ports import Services
+from store.lead_path import EventToRead, load_event
 from store.leads import LeadNotice, StoryLine, add_leads, add_story
-from store.models import RawEvent
 from store.raw_events import mark_read
 from store.work import WorkItem
 from workers.jobs import Effect
@@ -20,7 +20,7 @@ log = get_logger(__name__)
 def run(item: WorkItem, services: Services) -> Effect:
     """Read one raw event. Safe to repeat: leads are unique by leadgen_id, updates by what they say."""
     with services.read() as session:
-        event = session.get_one(RawEvent, item.subject_id)
+        event = load_event(session, item.subject_id)
     content = read_event(event.body)
     log.info(
         "event_read",
@@ -43,7 +43,7 @@ def run(item: WorkItem, services: Services) -> Effect:
     return effect
 
 
-def store_content(session: Session, event: RawEvent, content: EventContent, *, now: datetime) -> None:
+def store_content(session: Session, event: EventToRead, content: EventContent, *, now: datetime) -> None:
     """Add the leads an event announces, the updates to their story, and the verdict to the event."""
     announced = [LeadNotice(n.leadgen_id, n.page_id, n.form_id, n.ad_id, n.created_at) for n in content.leads]
     add_leads(session, announced, received_at=event.received_at, now=now, raw_event_id=event.id)
@@ -52,7 +52,7 @@ def store_content(session: Session, event: RawEvent, content: EventContent, *, n
     mark_read(session, event.id, verdict=content.verdict, reason=content.reason, now=now)
 
 
-def _store_updates(session: Session, event: RawEvent, updates: list[LeadgenUpdate], *, now: datetime) -> None:
+def _store_updates(session: Session, event: EventToRead, updates: list[LeadgenUpdate], *, now: datetime) -> None:
     # An update may overtake its lead: then the lead is added from the ids it names, and read like any other.
     notices = [LeadNotice(update.leadgen_id, update.page_id, update.form_id, update.ad_id) for update in updates]
     ids, _new = add_leads(session, notices, received_at=event.received_at, now=now, source="leadgen_update")

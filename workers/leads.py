@@ -1,38 +1,31 @@
 """One lead read from Graph: answers understood by its form, then deliveries and notices as the routes say."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable, Verdict
-from leadloop.lead_reading import build_card, card_to_row, needs_fresh_form
+from leadloop.lead_reading import build_card, card_to_row, id_text, needs_fresh_form
 from leadloop.logs import get_logger
 from leadloop.ports import Graph, Services
 from store.forms import save_form
+from store.lead_path import LeadToRead, load_lead
 from store.leads import StoryLine, add_story, mark_gone, save_card
-from store.models import Form, Lead, Notifier, Page
+from store.models import Page
 from store.routing import add_plan, find_plan
 from store.vault import fingerprint
 from store.work import WorkItem
 from workers.jobs import Effect
-from workers.targets import find_targets
+from workers.targets import fingerprints_of
 
 log = get_logger(__name__)
 FORM_TRIES = 2  # so often a lead waits for its form to become readable; then it goes on without
+MOST_FORMS = 500
 FORM_AGAIN_AFTER = timedelta(minutes=10)  # a form that could not be read, or did not know an answer, is asked again
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    lead: Lead
-    page: Page | None
-    form: Form | None
-    token: str | None = field(repr=False)
 
 
 def run(item: WorkItem, services: Services) -> Effect:
@@ -40,17 +33,18 @@ def run(item: WorkItem, services: Services) -> Effect:
 
     Safe to repeat: the answer overwrites itself, deliveries are unique by (lead, connection). Raises what Graph raises.
     """
-    loaded = _load(item.subject_id, services)
-    lead, graph = loaded.lead, _graph(services)
-    if loaded.token is None:
-        raise _no_token(lead.page_id)
-    answer = graph.read_lead(lead.leadgen_id, token=loaded.token, page_id=lead.page_id)
-    form, fresh_form = _find_form(answer, loaded, services, patient=item.attempts > FORM_TRIES)
+    with services.read() as session:
+        lead = load_lead(session, item.subject_id)
+    token = open_token(lead.token_sealed, services)
+    if token is None:
+        raise no_token(lead.page_id)
+    answer = _graph(services).read_lead(lead.leadgen_id, token=token, page_id=lead.page_id)
+    form, fresh_form = _find_form(answer, lead, token, services, patient=item.attempts > FORM_TRIES)
     card = build_card(
         answer,
         form=form,
-        page_name=loaded.page.name if loaded.page else None,
-        default_country=loaded.page.default_country if loaded.page else None,
+        page_name=lead.page_name,
+        default_country=lead.default_country,
         received_at=lead.received_at,
         fallback={
             "leadgen_id": lead.leadgen_id,
@@ -71,7 +65,8 @@ def run(item: WorkItem, services: Services) -> Effect:
         )
         add_story(session, [line])
         plan = find_plan(session, page_id=lead.page_id, form_id=card.form_id)
-        add_plan(session, lead, plan, find_targets=_targets_of(services), now=now, priority=item.priority)
+        find_targets = partial(fingerprints_of, services=services)
+        add_plan(session, lead.id, plan, find_targets=find_targets, now=now, priority=item.priority)
 
     log.info("lead_read", lead_id=lead.id, page_id=lead.page_id, form_known=form is not None)
     return effect
@@ -88,7 +83,9 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
 
 def current_fingerprint(item: WorkItem, services: Services) -> str | None:
     """The fingerprint of the token this Page would be read with now."""
-    return page_fingerprint(_load(item.subject_id, services).token)
+    with services.read() as session:
+        lead = load_lead(session, item.subject_id)
+    return page_fingerprint(open_token(lead.token_sealed, services))
 
 
 def page_fingerprint(token: str | None) -> str:
@@ -97,17 +94,11 @@ def page_fingerprint(token: str | None) -> str:
 
 def page_token(page: Page | None, services: Services) -> str | None:
     """The Page's own token, else the system user's; None when there is neither."""
-    if page is not None and page.token_sealed:
-        return services.vault.open(page.token_sealed)
-    return services.settings.meta_access_token or None
+    return open_token(page.token_sealed if page is not None else None, services)
 
 
-def _load(lead_id: int, services: Services) -> _Loaded:
-    with services.read() as session:
-        lead = session.get_one(Lead, lead_id)
-        page = session.scalar(select(Page).where(Page.page_id == lead.page_id))
-        form = session.scalar(select(Form).where(Form.form_id == lead.form_id)) if lead.form_id else None
-    return _Loaded(lead, page, form, page_token(page, services))
+def open_token(sealed: str | None, services: Services) -> str | None:
+    return services.vault.open(sealed) if sealed else services.settings.meta_access_token or None
 
 
 def _graph(services: Services) -> Graph:
@@ -116,7 +107,7 @@ def _graph(services: Services) -> Graph:
     return services.graph
 
 
-def _no_token(page_id: str) -> NeedsHuman:
+def no_token(page_id: str) -> NeedsHuman:
     return NeedsHuman(
         f"There is no access token for Page {page_id}, so its leads cannot be read.",
         code="no_token",
@@ -127,22 +118,32 @@ def _no_token(page_id: str) -> NeedsHuman:
 
 
 def _find_form(
-    answer: dict[str, Any], loaded: _Loaded, services: Services, *, patient: bool
+    answer: dict[str, Any], lead: LeadToRead, token: str, services: Services, *, patient: bool
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The form's description, and the same again if it was read just now and is to be kept.
 
     `patient`: do without a form that cannot be read now; otherwise a passing error is raised, to try the lead again.
     """
-    form_id = answer.get("form_id") or loaded.lead.form_id
-    if not form_id or not loaded.token:
+    form_id = id_text(answer.get("form_id")) or lead.form_id
+    if form_id is None:
         return None, None
-    known = loaded.form if loaded.form is not None and loaded.form.form_id == str(form_id) else None
-    if known is not None and known.snapshot is not None and not needs_fresh_form(answer, known.snapshot):
-        return known.snapshot, None
+    known = lead.snapshot if form_id == lead.form_id else None
+    if known is not None and not needs_fresh_form(answer, known):
+        return known, None
+
+    def read() -> dict[str, Any] | None:
+        try:
+            return _graph(services).read_form(form_id, token=token, page_id=lead.page_id)
+        except LeadloopError as caught:
+            if isinstance(caught, Retryable) and not patient:
+                raise
+            # The lead matters more than its form: it goes on with what its answers say by themselves.
+            log.warning("form_not_read", form_id=form_id, code=caught.code)
+            return None
+
     reader: FormReader = services.cached("forms", FormReader)
-    return reader.find(
-        str(form_id), known, loaded, services, lambda snapshot: needs_fresh_form(answer, snapshot), patient=patient
-    )
+    tried_at = lead.form_tried_at if known is not None else None
+    return reader.find(form_id, known, tried_at, read, lambda form: needs_fresh_form(answer, form), now=services.now)
 
 
 class FormReader:
@@ -156,50 +157,36 @@ class FormReader:
     def find(
         self,
         form_id: str,
-        known: Form | None,
-        loaded: _Loaded,
-        services: Services,
+        known: dict[str, Any] | None,
+        tried_at: datetime | None,
+        read: Callable[[], dict[str, Any] | None],
         is_stale: Callable[[dict[str, Any]], bool],
         *,
-        patient: bool,
+        now: Callable[[], datetime],
     ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        old = known.snapshot if known is not None else None
+        """The form and, when it was read just now, the same once more. Asked at most once in FORM_AGAIN_AFTER."""
         with self._lock:
             lock = self._locks.setdefault(form_id, Lock())
         with lock:
-            now = services.now()
             asked_at, recent = self._recent.get(form_id, (None, None))
             if recent is not None and not is_stale(recent):
                 return recent, None
-            tried_at = max((at for at in (asked_at, known.tried_at if known else None) if at), default=None)
-            if tried_at is not None and timedelta(0) <= now - tried_at < FORM_AGAIN_AFTER:
-                return recent or old, None
-            found = self._read(form_id, loaded, services, patient=patient)
-            if len(self._recent) > 500:
+            last = max((at for at in (asked_at, tried_at) if at), default=None)
+            if last is not None and timedelta(0) <= now() - last < FORM_AGAIN_AFTER:
+                return recent or known, None
+            found = read()
+            if len(self._recent) > MOST_FORMS:
                 self._recent.clear()
-            self._recent[form_id] = (now, found or old)
-            return found or old, found
-
-    def _read(self, form_id: str, loaded: _Loaded, services: Services, *, patient: bool) -> dict[str, Any] | None:
-        try:
-            return _graph(services).read_form(form_id, token=loaded.token or "", page_id=loaded.lead.page_id)
-        except LeadloopError as caught:
-            if isinstance(caught, Retryable) and not patient:
-                raise
-            # The lead matters more than its form: it goes on with what its answers say by themselves.
-            log.warning("form_not_read", form_id=form_id, code=caught.code)
-            return None
+            self._recent[form_id] = (now(), found or known)
+            return found or known, found
 
 
-def _targets_of(services: Services) -> Callable[[Notifier], list[str]]:
-    return lambda notifier: [target.fingerprint for target in find_targets(notifier, services)]
-
-
-def check_readable(lead: Lead) -> None:
-    """Raise unless the lead has been read, for whatever wants its card."""
-    if lead.card is None:
+def require_card(card: dict[str, Any] | None, leadgen_id: str) -> dict[str, Any]:
+    """The card of a lead that has been read. Permanent otherwise."""
+    if card is None:
         raise Permanent(
             "The lead has not been read from Meta, so there is nothing to send.",
             code="lead_unread",
-            action="Replay the lead: leadloop leads replay " + lead.leadgen_id,
+            action="Replay the lead: leadloop leads replay " + leadgen_id,
         )
+    return card

@@ -1,9 +1,7 @@
 """One alert to one address. Independent of the CRM: a dead CRM does not delay it, and the reverse."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from leadloop.errors import NeedsHuman, Verdict
@@ -12,23 +10,17 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.message import build_message
 from notifiers.send import Target, send
+from store.deliveries import note_notice_failed, note_sent
+from store.lead_path import NoticeToSend, find_rung, load_notice
 from store.leads import StoryLine, add_story
-from store.models import Lead, Notice, Notifier
+from store.models import Notifier
 from store.vault import fingerprint
 from store.work import WorkItem
 from workers.jobs import Effect
-from workers.leads import check_readable
-from workers.targets import find_targets
+from workers.leads import require_card
+from workers.targets import targets_of
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    notice: Notice
-    lead: Lead
-    notifier: Notifier
-    rung: frozenset[str]
 
 
 def run(item: WorkItem, services: Services) -> Effect:
@@ -37,58 +29,38 @@ def run(item: WorkItem, services: Services) -> Effect:
     Not safe to repeat by itself: when an earlier worker died with this row in hand (`item.lost`), the address may have
     been rung already; it is rung again, once, and counted.
     """
-    loaded = _load(item.subject_id, services)
-    check_readable(loaded.lead)
-    target = _find_target(loaded, services)
+    with services.read() as session:
+        notice = load_notice(session, item.subject_id)
+    target = _find_target(notice, services)
     maybe_repeated = item.lost > 0
-    card = card_from_row(loaded.lead.card or {})
-    send(target, build_message(card, loaded.notifier.template, now=services.now(), body_format=target.body_format))
-    took_s = (services.now() - loaded.lead.received_at).total_seconds()
-    services.counters.observe("leadloop_webhook_to_alert_seconds", took_s, notifier=loaded.notifier.name)
+    card = card_from_row(require_card(notice.card, notice.leadgen_id))
+    send(target, build_message(card, notice.template, now=services.now(), body_format=target.body_format))
+    took_s = (services.now() - notice.received_at).total_seconds()
+    services.counters.observe("leadloop_webhook_to_alert_seconds", took_s, notifier=notice.notifier_name)
     if maybe_repeated:
-        services.counters.add("leadloop_alerts_maybe_repeated_total", notifier=loaded.notifier.name)
+        services.counters.add("leadloop_alerts_maybe_repeated_total", notifier=notice.notifier_name)
     log.info(
         "alert_sent",
-        lead_id=loaded.lead.id,
-        notifier=loaded.notifier.name,
+        lead_id=notice.lead_id,
+        notifier=notice.notifier_name,
         since_webhook_ms=round(took_s * 1000),
         maybe_repeated=maybe_repeated,
     )
 
     def effect(session: Session, now: datetime) -> None:
-        session.execute(
-            update(Notice)
-            .where(Notice.id == loaded.notice.id)
-            .values(
-                state="sent",
-                target=target.fingerprint,
-                sent_at=now,
-                attempts=Notice.attempts + 1,
-                maybe_repeated=maybe_repeated,
-                code=None,
-                message=None,
-                action=None,
-            )
-            .execution_options(synchronize_session=False)
-        )
-        detail = {"notifier": loaded.notifier.name, "to": target.label, "maybe_repeated": maybe_repeated}
-        add_story(session, [StoryLine(loaded.lead.id, "alerted", now, detail)])
+        note_sent(session, notice.id, target=target.fingerprint, maybe_repeated=maybe_repeated, now=now)
+        detail = {"notifier": notice.notifier_name, "to": target.label, "maybe_repeated": maybe_repeated}
+        add_story(session, [StoryLine(notice.lead_id, "alerted", now, detail)])
 
     return effect
 
 
 def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:
     """Note a failed attempt on the notice, and the first of its kind in the lead's story."""
-    notice = session.get(Notice, item.subject_id, populate_existing=True)
-    if notice is None:
-        return
-    notice.state = verdict.state if verdict.state in ("parked", "failed") else "waiting"
-    notice.attempts += 1
-    notice.code, notice.message, notice.action = verdict.code, verdict.message, verdict.action
-    session.flush()
-    notifier = session.get_one(Notifier, notice.notifier_id)
+    note_notice_failed(session, item.subject_id, verdict)
+    notice = load_notice(session, item.subject_id)
     detail = {
-        "notifier": notifier.name,
+        "notifier": notice.notifier_name,
         "code": verdict.code,
         "message": verdict.message,
         "action": verdict.action,
@@ -100,36 +72,29 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
 
 def current_fingerprint(item: WorkItem, services: Services) -> str | None:
     """The fingerprint of the addresses this notifier rings now."""
-    return notifier_fingerprint(_load(item.subject_id, services).notifier, services)
+    with services.read() as session:
+        notice = load_notice(session, item.subject_id)
+        return notifier_fingerprint(session.get_one(Notifier, notice.notifier_id), services)
 
 
 def notifier_fingerprint(notifier: Notifier, services: Services) -> str:
     return fingerprint(services.vault.open(notifier.urls_sealed))
 
 
-def _load(notice_id: int, services: Services) -> _Loaded:
-    with services.read() as session:
-        notice = session.get_one(Notice, notice_id)
-        rung = select(Notice.target).where(Notice.lead_id == notice.lead_id, Notice.notifier_id == notice.notifier_id)
-        return _Loaded(
-            notice,
-            session.get_one(Lead, notice.lead_id),
-            session.get_one(Notifier, notice.notifier_id),
-            frozenset(session.scalars(rung)),
-        )
-
-
-def _find_target(loaded: _Loaded, services: Services) -> Target:
+def _find_target(notice: NoticeToSend, services: Services) -> Target:
     """The address of this notice; when it was replaced, one that this lead has not been sent to yet."""
-    addresses = [] if loaded.notifier.removed_at else find_targets(loaded.notifier, services)
+    addresses = [] if notice.removed_at else targets_of(notice.notifier_id, notice.changed_at, services)
     for target in addresses:
-        if target.fingerprint == loaded.notice.target:
+        if target.fingerprint == notice.target:
             return target
-    for target in addresses:
-        if target.fingerprint not in loaded.rung:
-            return target
+    if addresses:
+        with services.read() as session:
+            rung = find_rung(session, notice)
+        for target in addresses:
+            if target.fingerprint not in rung:
+                return target
     raise NeedsHuman(
-        f"The address of this alert is no longer in the notifier {loaded.notifier.name!r}.",
+        f"The address of this alert is no longer in the notifier {notice.notifier_name!r}.",
         code="address_removed",
         action="Nothing, if it was removed on purpose; otherwise add it again and retry.",
     )

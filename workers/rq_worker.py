@@ -69,7 +69,7 @@ class OpenWorker(SimpleWorker):
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.on_stop()
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 def work_with_redis(services: Services) -> None:
@@ -89,7 +89,7 @@ def work_with_redis(services: Services) -> None:
         try:
             redis = connect(services.settings.redis_url)
             worker = OpenWorker([Queue(QUEUE, connection=redis)], connection=redis)
-            worker.on_stop = stop_soon  # type: ignore[method-assign]
+            worker.on_stop = stop_soon
             worker.work(logging_level="WARNING", with_scheduler=False)
         except (RedisError, OSError, ValueError) as caught:
             log.warning("redis_away", error=type(caught).__name__, note="draining by the sweeper meanwhile")

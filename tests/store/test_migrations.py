@@ -46,7 +46,7 @@ def test_from_each_earlier_revision(database_url: str, revision: str) -> None:
 
 
 def test_several_processes_at_once_do_it_once(database_url: str) -> None:
-    code = "import sys; from store.engine import make_engine; from store.migrate import upgrade; upgrade(make_engine(sys.argv[1]))"
+    code = "import sys, store.engine as e, store.migrate as m; m.upgrade(e.make_engine(sys.argv[1]))"
     runs = [
         subprocess.Popen([sys.executable, "-c", code, database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(3)

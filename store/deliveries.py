@@ -1,0 +1,90 @@
+"""Deliveries and alerts: noting what was pushed, delivered, sent, or went wrong."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
+
+from leadloop.errors import Verdict
+from store.models import Delivery, Notice
+from store.sql import Prepared, table_of
+
+_delivery, _notice = table_of(Delivery), table_of(Notice)
+
+
+def _update(table: Any, names: tuple[str, ...], **fixed: Any) -> Prepared:
+    values = {name: bindparam("new_" + name, type_=table.c[name].type) for name in names}
+    return Prepared(
+        lambda _insert, _dialect: update(table).where(table.c.id == bindparam("of_id")).values(values | fixed)
+    )
+
+
+_RESULT: dict[str, Any] = {"code": None, "message": None, "action": None}
+_PUSHED_COLUMNS = ("remote_kind", "remote_id", "remote_url", "steps", "pushed_at")
+_PUSHED = _update(_delivery, _PUSHED_COLUMNS)
+_DELIVERED = _update(
+    _delivery,
+    (*_PUSHED_COLUMNS, "delivered_at"),
+    state="delivered",
+    attempts=_delivery.c.attempts + 1,
+    **_RESULT,
+)
+_SENT = _update(
+    _notice,
+    ("target", "sent_at", "maybe_repeated"),
+    state="sent",
+    attempts=_notice.c.attempts + 1,
+    **_RESULT,
+)
+_FAILED_COLUMNS = ("state", "code", "message", "action")
+_DELIVERY_FAILED = _update(_delivery, _FAILED_COLUMNS, attempts=_delivery.c.attempts + 1)
+_NOTICE_FAILED = _update(_notice, _FAILED_COLUMNS, attempts=_notice.c.attempts + 1)
+
+
+def note_pushed(
+    session: Session, delivery_id: int, ref: tuple[str, str, str | None], steps: list[str], *, now: datetime
+) -> None:
+    """The record exists in the CRM, and these steps are done. `ref`: kind, id, link."""
+    _PUSHED.run(session, _pushed(delivery_id, ref, steps, now))
+
+
+def note_delivered(
+    session: Session, delivery_id: int, ref: tuple[str, str, str | None], steps: list[str], *, now: datetime
+) -> None:
+    _DELIVERED.later(session, _pushed(delivery_id, ref, steps, now) | {"new_delivered_at": now})
+
+
+def note_sent(session: Session, notice_id: int, *, target: str, maybe_repeated: bool, now: datetime) -> None:
+    values = {"of_id": notice_id, "new_target": target, "new_sent_at": now, "new_maybe_repeated": maybe_repeated}
+    _SENT.later(session, values)
+
+
+def note_delivery_failed(session: Session, delivery_id: int, verdict: Verdict) -> None:
+    _DELIVERY_FAILED.run(session, _failed(delivery_id, verdict))
+
+
+def note_notice_failed(session: Session, notice_id: int, verdict: Verdict) -> None:
+    _NOTICE_FAILED.run(session, _failed(notice_id, verdict))
+
+
+def _pushed(delivery_id: int, ref: tuple[str, str, str | None], steps: list[str], now: datetime) -> dict[str, Any]:
+    kind, remote_id, url = ref
+    return {
+        "of_id": delivery_id,
+        "new_remote_kind": kind[:100],
+        "new_remote_id": remote_id[:500],
+        "new_remote_url": url,
+        "new_steps": list(steps),
+        "new_pushed_at": now,
+    }
+
+
+def _failed(subject_id: int, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "of_id": subject_id,
+        "new_state": verdict.state if verdict.state in ("parked", "failed") else "waiting",
+        "new_code": verdict.code,
+        "new_message": verdict.message,
+        "new_action": verdict.action,
+    }

@@ -1,0 +1,88 @@
+"""A line of a lead's story in plain English. Pure; what is said holds names of connections and codes, nothing personal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Detail = Mapping[str, Any]
+
+
+def story_words(kind: str, detail: Detail) -> str:
+    """One or two sentences. A kind that has no words yet is named as it is."""
+    say = _WORDS.get(kind)
+    return say(detail) if say is not None else kind.replace("_", " ").capitalize() + "."
+
+
+def _received(detail: Detail) -> str:
+    ways = {
+        "backfill": "Found in Meta's list of leads.",
+        "leadgen_update": "First heard of through Meta's notice that it had changed.",
+    }
+    return ways.get(str(detail.get("source")), "Meta's notice reached leadloop.")
+
+
+def _updated(detail: Detail) -> str:
+    what = " ".join(str(detail[name]) for name in ("area", "event") if detail.get(name))
+    return f"Meta says that it changed ({what})." if what else "Meta says that it changed."
+
+
+def _read(detail: Detail) -> str:
+    where = "Meta's list of leads" if detail.get("source") == "backfill" else "Meta"
+    words = f"Read from {where}{_tries(detail)}."
+    if detail.get("form_known") is False:
+        words += " Its form could not be read, so its answers are understood by their names alone."
+    return words
+
+
+def _delivered(detail: Detail) -> str:
+    record = " ".join(str(detail[name]) for name in ("remote_kind", "remote_id") if detail.get(name))
+    return f"Put into {_name(detail, 'connection')}{f' as {record}' if record else ''}{_tries(detail)}."
+
+
+def _alerted(detail: Detail) -> str:
+    to = f" ({detail['to']})" if detail.get("to") else ""
+    words = f"{detail.get('notifier') or 'A notifier'}{to} was rung."
+    if detail.get("maybe_repeated"):
+        words += " Perhaps twice: a worker stopped between ringing and noting it."
+    return words
+
+
+def _replayed(detail: Detail) -> str:
+    also = ", and to be pushed again to CRMs that have it" if detail.get("deliveries_again") else ""
+    return f"Somebody asked for it to be read again{also}."
+
+
+def _failing(what: Callable[[Detail], str]) -> Callable[[Detail], str]:
+    def say(detail: Detail) -> str:
+        reason = str(detail.get("message") or detail.get("code") or "no reason was given").rstrip(".")
+        end = {
+            "parked": "It waits for a person.",
+            "failed": "It is not tried again.",
+        }.get(str(detail.get("state")), "It is tried again.")
+        return f"{what(detail)} did not work: {reason}. {end}"
+
+    return say
+
+
+def _tries(detail: Detail) -> str:
+    attempt = detail.get("attempt")
+    return f" at attempt {attempt}" if isinstance(attempt, int) and attempt > 1 else ""
+
+
+def _name(detail: Detail, key: str) -> str:
+    return str(detail.get(key) or f"a {key}")
+
+
+_WORDS: dict[str, Callable[[Detail], str]] = {
+    "form_sent": lambda _detail: "The form was sent.",
+    "received": _received,
+    "announced_again": lambda _detail: "Meta announced it again; nothing is done twice.",
+    "leadgen_update": _updated,
+    "read": _read,
+    "read_failed": _failing(lambda _detail: "Reading it from Meta"),
+    "unrouted": lambda _detail: "No route matches its Page and form: it is kept here and sent nowhere.",
+    "delivered": _delivered,
+    "delivery_failed": _failing(lambda detail: f"Putting it into {_name(detail, 'connection')}"),
+    "alerted": _alerted,
+    "alert_failed": _failing(lambda detail: f"Ringing {_name(detail, 'notifier')}"),
+    "replayed": _replayed,
+}
