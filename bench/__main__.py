@@ -1,0 +1,83 @@
+"""`make bench`: every figure in both modes, at least three rounds, printed and written to docs/benchmarks.md.
+
+Run one alone with: python -m bench burst embedded --rounds 3
+"""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from bench.figures import acknowledgement, burst, idle, memory
+
+MODES = ("embedded", "services")
+FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
+    "acknowledgement": acknowledgement,
+    "burst": burst,
+    "idle": idle,
+    "memory": memory,
+}
+WORDS = {
+    "acks_per_s": ("durable acknowledgements per second", ""),
+    "baseline_per_s": ("the same Flask and gunicorn, only checking the signature, per second", ""),
+    "ratio": ("ratio of the two, slice by slice", "≥ 0.7"),
+    "leads_per_s": ("leads per second end to end, burst of 1,000, 50 at a time", "≥ 150"),
+    "cpu_ms_per_lead": ("processor time per lead, all processes, ms", "≤ 12"),
+    "ack_p50_ms": ("acknowledgement during the burst, p50, ms", ""),
+    "ack_p99_ms": ("acknowledgement during the burst, p99, ms", "≤ 250"),
+    "added_p50_ms": ("added beyond the upstream delays, 2 leads/s, p50, ms", ""),
+    "added_p95_ms": ("added beyond the upstream delays, 2 leads/s, p95, ms", "≤ 30 (services), ≤ 60 (embedded)"),
+    "after_1000_mb": ("memory after 1,000 leads, all processes, MB", ""),
+    "after_10000_mb": ("memory after 10,000 leads, all processes, MB", "< 300"),
+    "growth": ("memory after 10,000 ÷ after 1,000", "flat"),
+}
+REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("figure", nargs="?", choices=[*FIGURES, "all"], default="all")
+    parser.add_argument("mode", nargs="?", choices=[*MODES, "both"], default="both")
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    rows: list[str] = []
+    for mode in MODES if chosen.mode == "both" else (chosen.mode,):
+        for name in FIGURES if chosen.figure == "all" else (chosen.figure,):
+            rounds = 1 if name == "memory" and chosen.figure == "all" else chosen.rounds
+            print(f"{name} ({mode}), {rounds} rounds ...", file=sys.stderr, flush=True)
+            rows += report(mode, [FIGURES[name](mode) for _ in range(rounds)])
+            print("\n".join(rows[-len(WORDS) :]), flush=True)
+    if chosen.figure == "all" and chosen.mode == "both":
+        write(rows)
+
+
+def report(mode: str, rounds: list[dict[str, float]]) -> list[str]:
+    """Table rows: min, median and max over the rounds, and what was to be reached."""
+    rows = []
+    for name in rounds[0]:
+        values = [one[name] for one in rounds]
+        words, goal = WORDS[name]
+        numbers = " | ".join(
+            f"{value:.3g}" if value < 1000 else f"{value:.0f}" for value in (min(values), median(values), max(values))
+        )
+        rows.append(f"| {mode} | {words} | {numbers} | {goal} |")
+    return rows
+
+
+def write(rows: list[str]) -> None:
+    head, _, rest = REPORT.read_text().partition("<!-- figures -->") if REPORT.exists() else ("", "", "")
+    _, _, tail = rest.partition("<!-- end of figures -->")
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}"
+    table = "\n".join(["| mode | figure | min | median | max | to reach |", "|---|---|---|---|---|---|", *rows])
+    REPORT.write_text(
+        f"{head}<!-- figures -->\n\nMeasured {when} on {machine}.\n\n{table}\n\n<!-- end of figures -->{tail}"
+    )
+
+
+if __name__ == "__main__":
+    main()
