@@ -1,0 +1,1 @@
+"""People, rung through Apprise; apart from the CRM adapters, as an alert never holds up a delivery."""
