@@ -1,0 +1,84 @@
+"""The checked configuration as plain values, with every "$NAME" replaced. Secrets stay out of repr()."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """`env_names` here and below: JSON pointer of a value → the environment variable it was taken from."""
+
+    page_id: str
+    name: str | None = None
+    access_token: str | None = field(default=None, repr=False)
+    default_country: str | None = None
+    business_country: str | None = None
+    dataset_id: str | None = None
+    env_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ConnectionEntry:
+    """`settings` as the adapter's schema loads them, that is, before it has."""
+
+    name: str
+    adapter: str
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    env_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NotifierEntry:
+    name: str
+    urls: tuple[str, ...] = field(repr=False)
+    template: str | None = None
+    env_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RouteEntry:
+    pages: tuple[str, ...] = ("*",)
+    forms: tuple[str, ...] = ("*",)
+    connections: tuple[str, ...] = ()
+    notifiers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MappingEntry:
+    connection: str
+    fields: Mapping[str, str]
+    forms: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One stage; `event` None: known, not sent. `value`: "required", "optional" or None (not sent)."""
+
+    stage: str
+    event: str | None = None
+    value: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """What is stored and exported: absent keys are left out."""
+        told = {"stage": self.stage, "event": self.event, "value": self.value}
+        return {name: text for name, text in told.items() if text is not None}
+
+
+@dataclass(frozen=True)
+class FunnelEntry:
+    connection: str
+    dataset_id: str
+    stages: tuple[StageEntry, ...]
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole file, in its order."""
+
+    pages: tuple[PageEntry, ...] = ()
+    connections: tuple[ConnectionEntry, ...] = ()
+    notifiers: tuple[NotifierEntry, ...] = ()
+    routes: tuple[RouteEntry, ...] = ()
+    mappings: tuple[MappingEntry, ...] = ()
+    funnels: tuple[FunnelEntry, ...] = ()

@@ -1,0 +1,235 @@
+"""Kinds of values in the configuration file, as marshmallow fields whose every message comes with its mend."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from configuration.mistakes import Fault, show, split_sentence
+from leadloop.countries import find_country
+from leadloop.templates import TemplateError, parse_template
+from notifiers.addresses import BadAddress, build_plugin
+
+Check = Callable[[str], Fault | None]
+
+LONGEST_TEXT = 200
+LONGEST_TEMPLATE = 10_000
+
+_FIELDS = "the fields there are: docs/configuration.md, Templates"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_DIGITS = re.compile(r"[0-9]{1,32}")
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words."""
+    kinds: tuple[tuple[Any, str], ...] = (
+        (str, "text"),
+        (bool, "true or false"),
+        (int | float, "a number"),
+        (list, "a list"),
+        (Mapping, "a table"),
+        (datetime | date | time, "a date or time"),
+    )
+    return next((words for kind, words in kinds if isinstance(value, kind)), type(value).__name__)
+
+
+class Word(fields.Field[str]):
+    """A text. `check` looks closer at it; `example` is how it is written, for the mend."""
+
+    def __init__(self, check: Check, *, example: str, **kwargs: Any) -> None:
+        super().__init__(
+            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+        )
+        self.check = check
+        self.example = example
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(_not_text(value, self.example))
+        fault = self.check(value)
+        if fault is not None:
+            raise ValidationError(fault)
+        return value
+
+
+class Words(fields.Field[list[str]]):
+    """A list of texts, none of them twice. `secret`: messages never show one. `may_be_empty`: [] is fine."""
+
+    def __init__(
+        self, check: Check, *, example: str, secret: bool = False, may_be_empty: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+        )
+        self.check = check
+        self.example = example
+        self.secret = secret
+        self.may_be_empty = may_be_empty
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
+        if not isinstance(value, list):
+            raise ValidationError(Fault(f"must be a list, not {kind_of(value)}", f"write {self.example}"))
+        if not value and not self.may_be_empty:
+            raise ValidationError(Fault("is an empty list", f"write {self.example}, or take it out"))
+        seen: set[str] = set()
+        faults = {index: [fault] for index, item in enumerate(value) if (fault := self._find_fault(item, seen))}
+        if faults:
+            good = [item for index, item in enumerate(value) if index not in faults]
+            raise ValidationError(faults, valid_data=good)
+        return value
+
+    def _find_fault(self, item: Any, seen: set[str]) -> Fault | None:
+        if not isinstance(item, str):
+            return _not_text(item, self.example)
+        if item in seen:
+            what = "the same address" if self.secret else show(item)
+            return Fault(f"names {what} twice", "take one of the two out")
+        seen.add(item)
+        return self.check(item)
+
+
+class Templates(fields.Field[dict[str, str]]):
+    """A table of the CRM's field names, each with the template that fills it."""
+
+    def __init__(self, *, example: str, **kwargs: Any) -> None:
+        super().__init__(
+            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+        )
+        self.example = example
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise ValidationError(Fault(f"must be a table, not {kind_of(value)}", f"write {self.example}"))
+        if not value:
+            raise ValidationError(
+                Fault("maps nothing", "add a field, or take the mapping out to use the adapter's own fields")
+            )
+        faults = {name: [fault] for name, template in value.items() if (fault := _find_field_fault(name, template))}
+        if faults:
+            raise ValidationError(faults)
+        return dict(value)
+
+
+class Table(fields.Field[dict[str, Any]]):
+    """A table whose keys somebody else checks (the adapter's own settings)."""
+
+    def __init__(self, *, example: str, **kwargs: Any) -> None:
+        super().__init__(metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs)
+        self.example = example
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise ValidationError(Fault(f"must be a table, not {kind_of(value)}", f"write {self.example}"))
+        return dict(value)
+
+
+def _missing(example: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+    return {"required": [Fault("is missing", f"add {example}")]}
+
+
+def _not_text(value: object, example: str) -> Fault:
+    if isinstance(value, int) and not isinstance(value, bool):
+        digits = str(value) if abs(value) < 10**32 else "…"
+        return Fault("must be text, not a number", f'put it in quotes: "{digits}"')
+    if isinstance(value, Mapping):
+        return Fault("must be text, not a table", 'a key with dots in it needs quotes: "a.b" = "…"')
+    return Fault(f"must be text, not {kind_of(value)}", f"write {example}")
+
+
+def _find_field_fault(name: str, template: object) -> Fault | None:
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST_TEXT:
+        return Fault("is not the name of a CRM field", "name the field as the CRM does; see leadloop crm fields")
+    if isinstance(template, bool):
+        return Fault("must be text, not true or false", f'put it in quotes: "{str(template).lower()}"')
+    if not isinstance(template, str):
+        return _not_text(template, 'a template: "{first_name}"')
+    return check_template(template)
+
+
+# --- what a text may be -----------------------------------------------------------------------------------------------
+
+
+def check_name(text: str) -> Fault | None:
+    """A name of ours: it stands in URLs and commands."""
+    if _NAME.fullmatch(text):
+        return None
+    return Fault(
+        f"{show(text)} cannot be a name", "use letters a-z, digits, -, _ and dots inside: at most 64, such as acme-crm"
+    )
+
+
+def check_id(text: str) -> Fault | None:
+    """An id of Meta's: digits."""
+    if _DIGITS.fullmatch(text):
+        return None
+    if text.startswith("$"):
+        return _no_variable_here()
+    return Fault("is not an id of Meta's, which has digits only", "copy the id from Meta, without blanks or dots")
+
+
+def check_id_or_all(text: str) -> Fault | None:
+    """An id of Meta's, or "*" for all of them."""
+    if text == "*" or _DIGITS.fullmatch(text):
+        return None
+    return Fault(f"{show(text)} is neither an id of Meta's (digits only) nor *", 'write the id, or "*" for all')
+
+
+def check_country(text: str) -> Fault | None:
+    """ISO 3166-1 alpha-2, in capitals."""
+    if text.startswith("$"):
+        return _no_variable_here()
+    meant = find_country(text)
+    if meant is not None and meant == text:
+        return None
+    mend = f'write "{meant}"' if meant else 'write its two letters from ISO 3166-1, such as "TR", "DE" or "BR"'
+    return Fault(f"{show(text)} is not a country code", mend)
+
+
+def check_label(text: str) -> Fault | None:
+    """A name to show: any letters, one line."""
+    if not text.strip():
+        return Fault("is empty", "write something, or take it out")
+    if not text.isprintable() or len(text) > LONGEST_TEXT:
+        return Fault(
+            f"is longer than {LONGEST_TEXT} letters, or not one line of letters", "shorten it to one plain line"
+        )
+    return None
+
+
+def check_token(text: str) -> Fault | None:
+    """An access token: it travels in an HTTP header."""
+    if not text:
+        return Fault("is empty", 'put the token there ("$NAME"), or take it out to use META_ACCESS_TOKEN')
+    if not text.isascii() or not text.isprintable() or " " in text or len(text) > LONGEST_TEMPLATE:
+        return Fault("is not an access token: it holds blanks, line ends or other letters", "copy the token again")
+    return None
+
+
+def check_template(text: str) -> Fault | None:
+    """A text with {fields} of the lead."""
+    if len(text) > LONGEST_TEMPLATE:
+        return Fault(f"is longer than {LONGEST_TEMPLATE} letters", "shorten it")
+    try:
+        parse_template(text)
+    except TemplateError as caught:
+        said, mend = split_sentence(str(caught).partition(" Allowed are")[0])
+        return Fault(said, f"{mend}; {_FIELDS}" if mend else _FIELDS)
+    return None
+
+
+def check_address(text: str) -> Fault | None:
+    """An Apprise URL that can ring. Nothing of it but its scheme is ever shown."""
+    try:
+        build_plugin(text)
+    except BadAddress as caught:
+        return Fault(split_sentence(caught.reason)[0], caught.mend.rstrip("."))
+    return None
+
+
+def _no_variable_here() -> Fault:
+    return Fault(
+        "takes no value from the environment",
+        "write the value itself; only access_token, settings and urls take a $NAME, since the rest is no secret",
+    )
