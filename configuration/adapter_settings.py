@@ -41,6 +41,14 @@ def find_faults(
     return []
 
 
+def find_secret_names(kind: str) -> frozenset[str] | None:
+    """The settings that the adapter of that kind marks as secret; None when it is not here or does not load."""
+    try:
+        return secret_fields(get_adapter(kind))
+    except Exception:  # foreign code again
+        return None
+
+
 _REPAIR = "repair or update the package that brings the adapter"
 
 

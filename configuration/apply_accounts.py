@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from configuration.adapter_settings import find_secret_names
 from configuration.configured import (
     ADAPTER_CHANGED,
     Change,
@@ -20,8 +21,6 @@ from configuration.configured import (
     set_position,
 )
 from configuration.entries import ConnectionEntry, NotifierEntry
-from crm_adapters import UnknownAdapter, get_adapter
-from crm_adapters.base import secret_fields
 from leadloop.ports import Vault
 from store.models import Connection, Notifier
 
@@ -100,11 +99,8 @@ def _is_other_account(row: Connection, before: Mapping[str, Any] | None, entry: 
     """
     if row.adapter != entry.adapter or before is None:
         return True
-    try:
-        secret = secret_fields(get_adapter(entry.adapter))
-    except UnknownAdapter:
-        return True
-    return any(canonical(before.get(name)) != canonical(entry.settings.get(name)) for name in secret)
+    secret = find_secret_names(entry.adapter)
+    return secret is None or any(canonical(before.get(name)) != canonical(entry.settings.get(name)) for name in secret)
 
 
 # --- one notifier -----------------------------------------------------------------------------------------------------

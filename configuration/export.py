@@ -8,12 +8,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from configuration.adapter_settings import find_secret_names
 from configuration.environ import MASK, pointer
 from configuration.locate import Path
 from configuration.schema import TABLES
 from configuration.toml_writer import write_table
-from crm_adapters import UnknownAdapter, get_adapter
-from crm_adapters.base import secret_fields
 from leadloop.ports import Vault
 from notifiers.addresses import scheme_of
 from store.models import Connection, Funnel, Notifier, Page, Route
@@ -76,10 +75,8 @@ def _page(row: Page) -> dict[str, Any]:
 
 def _connection(row: Connection, vault: Vault) -> dict[str, Any]:
     settings = json.loads(vault.open(row.settings_sealed))
-    try:
-        secret = secret_fields(get_adapter(row.adapter))
-    except UnknownAdapter:
-        secret = frozenset(settings)  # an adapter that is not installed here cannot say what is secret
+    marked = find_secret_names(row.adapter)
+    secret = frozenset(settings) if marked is None else marked  # an adapter that is not here cannot say what is secret
     shown = {key: _show(value, (key,), row.env_names, secret=key in secret) for key, value in settings.items()}
     return {"name": row.name, "adapter": row.adapter} | ({"settings": shown} if shown else {})
 

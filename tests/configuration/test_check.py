@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from configuration_samples import ENVIRON, GOOD, MAIL, SECRET, SECRETS, SLACK, TOKEN
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from configuration.check import check_file, check_text
@@ -206,6 +206,7 @@ def test_nothing_of_the_file_can_play_tricks_on_a_terminal() -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")))
 @example("[[pages]]\n[pages.access_token]\n_schema = '$X'\n")
 @example('[[connections]]\nname="a"\nadapter="webhook"\nsettings={"_schema"={"_schema"=1},url={key=1},secret=[[[]]]}')
@@ -280,6 +281,7 @@ TOKENS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(TOKENS, st.just("\n"), st.just("\n"))).map(" ".join))
 def test_toml_like_texts_are_answered(text: str) -> None:
     checked = check_text(text, {"A": "a", "B": ""})
@@ -325,6 +327,7 @@ ROWS = st.tuples(
 ).map(lambda row: f"[[{row[0]}]]\n" + "".join(f"{key} = {value}\n" for key, value in row[1].items()))
 
 
+@settings(deadline=None)
 @given(st.lists(ROWS, max_size=4).map("".join))
 def test_any_value_at_any_key_is_answered(text: str) -> None:
     """Valid TOML with the wrong thing in every place: a mistake on a line of the text, or a configuration."""

@@ -10,7 +10,7 @@ import pytest
 from configuration_samples import ALL_NAMED, ENVIRON, GOOD, NAMED_ENVIRON, SECRETS
 from conftest import NOW
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from configuration.apply import apply
 from configuration.check import check_text
 from configuration.export import export_data, export_text
 from configuration.toml_writer import write_pair, write_table
+from crm_adapters import ADAPTERS
 from leadloop.errors import SettingsError
 from store.engine import make_engine
 from store.models import Base, Connection, Page
@@ -94,13 +95,17 @@ def test_addresses_that_are_no_secret_lose_their_passwords(sqlite_engine: Engine
     }
 
 
-def test_an_adapter_that_is_gone_hides_everything(sqlite_engine: Engine) -> None:
+@pytest.mark.parametrize("adapter", ["not_installed", "does_not_load"])
+def test_an_adapter_that_is_gone_hides_everything(
+    adapter: str, sqlite_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ADAPTERS, "does_not_load", "no_such_module:Adapter")
     with Session(sqlite_engine) as session, session.begin():
         settings = {"url": "https://a.example", "pin": 1234, "deep": {"k": ["s"]}, "host": "h"}
         session.add(
             Connection(
                 name="a",
-                adapter="not_installed",
+                adapter=adapter,
                 settings_sealed=VAULT.seal(json.dumps(settings)),
                 env_names={"/host": "HOST"},
                 changed_at=NOW,
@@ -142,12 +147,14 @@ PLAIN = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(TEXTS, PLAIN, max_size=4), max_size=3))
 def test_what_is_written_reads_back(rows: list[dict[str, Any]]) -> None:
     text = "\n".join(write_table("t", row) for row in rows)
     assert tomllib.loads(text).get("t", []) == rows
 
 
+@settings(deadline=None)
 @given(TEXTS, PLAIN)
 def test_a_pair_reads_back(key: str, value: Any) -> None:
     assert tomllib.loads(write_pair(key, value)) == {key: value}

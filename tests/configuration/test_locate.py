@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from configuration.locate import MOST_NESTED, TooDeep, locate
@@ -170,6 +170,7 @@ def paths_of(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[
         yield from paths_of(inner, (*path, key))
 
 
+@settings(deadline=None)
 @given(toml_texts())
 def test_all_that_tomllib_reads_is_found_where_it_stands(text: str) -> None:
     found = locate(text).found
