@@ -35,6 +35,7 @@ from leadloop.http import HttpAnswer, HttpDoor, host_of
 from leadloop.leads import LeadCard, MappedValue
 
 __all__ = [
+    "MASK",
     "Check",
     "CrmAdapter",
     "CrmField",
@@ -50,9 +51,9 @@ __all__ = [
     "RemoteRef",
     "StateSchema",
     "checked",
-    "clean_text",
     "error_from_status",
     "flat",
+    "garbage",
     "keep_nothing",
     "load_settings",
     "parse_json",
@@ -246,8 +247,10 @@ class CrmAdapter:
         works once, as at Kommo and GoHighLevel). The new state is durable before it is used.
         """
         with self._state_lock, self.exclusive() as kept:
-            fresh = dict(change(dict(kept)))
-            self.keep_state(fresh)
+            before = dict(kept)
+            fresh = dict(change(dict(before)))
+            if fresh != before:
+                self.keep_state(fresh)
             self.state = fresh
         return fresh
 
@@ -257,13 +260,13 @@ def parse_json(answer: HttpAnswer, url: str, *, label: str) -> Any:
     try:
         return answer.json()
     except ValueError:
-        raise garbage(answer, url, label=label) from None  # the decoder's error would carry the whole body along
+        raise garbage(url, label=label) from None  # the decoder's error would carry the whole body along
 
 
-def garbage(answer: HttpAnswer, url: str, *, label: str, what: str = "something that is not JSON") -> Retryable:
-    """The error of a success that cannot be read, for answers that are not JSON or not of the CRM's shape."""
+def garbage(url: str, *, label: str, what: str = "something that is not JSON") -> Retryable:
+    """The error of a success that cannot be read: not JSON, or JSON not of the CRM's shape."""
     return Retryable(
-        f"{label} ({host_of(url)}) answered {answer.status} with {what}.",
+        f"{label} ({host_of(url)}) answered with {what}.",
         code="garbage_answer",
         action="Check that the address is the API's and that no proxy or login page stands in between.",
         outage=True,
@@ -351,16 +354,6 @@ def flat(value: MappedValue, *, join: str = ", ") -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return join.join(value) if isinstance(value, list) else value
-
-
-def clean_text(text: str) -> str:
-    """`text` without what no database or CRM can store: NUL and lone surrogates become U+FFFD, all else stays."""
-    text = text.replace("\x00", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 class StateSchema(Schema):
