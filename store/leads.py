@@ -51,8 +51,11 @@ def add_leads(
     source: str = "webhook",
     raw_event_id: int | None = None,
     priority: int = FRESH,
+    read: bool = True,
 ) -> tuple[dict[str, int], set[str]]:
-    """Add the leads that are new, with the work of reading each. Returns ids by leadgen_id, and which are new.
+    """Add the leads that are new, with the work of reading each (unless `read` is False: the caller has the answers).
+
+    Returns ids by leadgen_id, and which are new.
 
     A lead that is known keeps what it has; that it was announced again becomes a line of its story.
     """
@@ -82,7 +85,7 @@ def add_leads(
         ids |= dict(found.all())
     _tell_arrival(session, ids, new, at=received_at, source=source, raw_event_id=raw_event_id)
     by_lane: dict[str, list[int]] = {}
-    for leadgen_id in new:
+    for leadgen_id in new if read else ():
         by_lane.setdefault(graph_lane(unique[leadgen_id].page_id), []).append(ids[leadgen_id])
     for lane, lead_ids in by_lane.items():
         add_work(session, "lead", sorted(lead_ids), lane, now=now, priority=priority)

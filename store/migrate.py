@@ -1,6 +1,7 @@
 """Migrations: bring a database to the tables of this version, and say when it is not there."""
 
 from pathlib import Path
+from weakref import WeakSet
 
 from alembic import command
 from alembic.config import Config
@@ -37,16 +38,16 @@ def head_revision() -> str:
     return head
 
 
-_seen_ready: set[int] = set()
+_seen_ready: WeakSet[Engine] = WeakSet()
 
 
 def find_schema_problem(engine: Engine) -> str | None:
     """One sentence when the tables are not those of this version, else None (remembered once it was right)."""
-    if id(engine) in _seen_ready:
+    if engine in _seen_ready:
         return None
     found, wanted = read_revision(engine), head_revision()
     if found == wanted:
-        _seen_ready.add(id(engine))
+        _seen_ready.add(engine)
         return None
     known = {script.revision for script in ScriptDirectory.from_config(make_config()).walk_revisions()}
     if found is not None and found not in known:

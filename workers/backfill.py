@@ -21,15 +21,14 @@ from leadloop.ports import Services
 from store.forms import save_form
 from store.leads import LeadNotice, StoryLine, add_leads, add_story, save_card
 from store.models import Backfill, Form, Lead, Page, Work
-from store.routing import add_plan, find_plan
+from store.routing import add_plan
 from store.work import BACKFILL
-from workers.leads import page_token
+from workers.leads import page_token, plan_for
 from workers.targets import fingerprints_of
 
 log = get_logger(__name__)
 KEPT_BY_META = timedelta(days=90)
 CURSOR_LIVES = timedelta(hours=1)
-ALERT_WITHIN = timedelta(hours=24)  # an older lead goes to the CRM, but nobody is rung for it
 
 
 @dataclass(frozen=True)
@@ -167,10 +166,13 @@ def _keep(
 ) -> int:
     """Store one page of the list, and the place reached. Returns how many leads were new here or not read yet."""
     save_form(session, form, now=now)
-    notices = [LeadNotice(c.leadgen_id, c.page_id, c.form_id, c.ad_id, c.created_at) for _answer, c in cards]
-    ids, new = add_leads(session, notices, received_at=now, now=now, source="backfill", priority=BACKFILL)
+    whole = [(answer, card) for answer, card in cards if "field_data" in answer]
+    partial_ = [card for answer, card in cards if "field_data" not in answer]  # these are read by their id instead
+    how = {"received_at": now, "now": now, "source": "backfill", "priority": BACKFILL}
+    ids, new = add_leads(session, [_notice(card) for _answer, card in whole], read=False, **how)
+    new |= add_leads(session, [_notice(card) for card in partial_], **how)[1]
     unread = set(session.scalars(select(Lead.leadgen_id).where(Lead.id.in_(ids.values()), Lead.state != "read")))
-    for answer, card in cards:
+    for answer, card in whole:
         if card.leadgen_id in unread:
             _fill(session, services, ids[card.leadgen_id], answer, card, now=now)
     row = session.get_one(Backfill, state.id)
@@ -179,6 +181,10 @@ def _keep(
     row.added += len(new)
     row.finished_at = now if after is None else None
     return len(new)
+
+
+def _notice(card: LeadCard) -> LeadNotice:
+    return LeadNotice(card.leadgen_id, card.page_id, card.form_id, card.ad_id, card.created_at)
 
 
 def _fill(
@@ -192,9 +198,7 @@ def _fill(
         .execution_options(synchronize_session=False)
     )
     add_story(session, [StoryLine(lead_id, "read", now, {"source": "backfill"}, dedup_key=f"read:{lead_id}")])
-    plan = find_plan(session, page_id=card.page_id, form_id=card.form_id)
-    if card.created_at is None or now - card.created_at > ALERT_WITHIN:
-        plan = plan.without_alerts()
+    plan = plan_for(session, card, priority=BACKFILL, now=now)
     add_plan(
         session,
         lead_id,

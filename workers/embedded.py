@@ -4,6 +4,7 @@ import threading
 
 from leadloop.logs import get_logger
 from leadloop.ports import Services
+from notifiers.addresses import load_services
 from workers.bell import LocalBell
 from workers.drain import Drainer
 from workers.registry import JOBS
@@ -42,6 +43,7 @@ class EmbeddedWorker:
         self._sweeper.stop()
 
     def _loop(self) -> None:
+        load_services()  # a third of a second of imports that the first alert need not wait for
         while not self._stop.is_set():
             self._rung.wait()
             self._rung.clear()

@@ -10,19 +10,21 @@ from sqlalchemy.orm import Session
 
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable, Verdict
 from leadloop.lead_reading import build_card, card_to_row, id_text, needs_fresh_form
+from leadloop.leads import LeadCard
 from leadloop.logs import get_logger
 from leadloop.ports import Graph, Services
 from store.forms import save_form
 from store.lead_path import LeadToRead, load_lead
 from store.leads import StoryLine, add_story, mark_gone, save_card
 from store.models import Page
-from store.routing import add_plan, find_plan
+from store.routing import Plan, add_plan, find_plan
 from store.vault import fingerprint
-from store.work import WorkItem
+from store.work import BACKFILL, WorkItem
 from workers.jobs import Effect
 from workers.targets import fingerprints_of
 
 log = get_logger(__name__)
+ALERT_WITHIN = timedelta(hours=24)
 FORM_TRIES = 2  # so often a lead waits for its form to become readable; then it goes on without
 MOST_FORMS = 500
 FORM_AGAIN_AFTER = timedelta(minutes=10)  # a form that could not be read, or did not know an answer, is asked again
@@ -64,12 +66,19 @@ def run(item: WorkItem, services: Services) -> Effect:
             lead.id, "read", now, {"attempt": item.attempts, "form_known": form is not None}, dedup_key=key
         )
         add_story(session, [line])
-        plan = find_plan(session, page_id=lead.page_id, form_id=card.form_id)
+        plan = plan_for(session, card, priority=item.priority, now=now)
         find_targets = partial(fingerprints_of, services=services)
         add_plan(session, lead.id, plan, find_targets=find_targets, now=now, priority=item.priority)
 
     log.info("lead_read", lead_id=lead.id, page_id=lead.page_id, form_known=form is not None)
     return effect
+
+
+def plan_for(session: Session, card: LeadCard, *, priority: int, now: datetime) -> Plan:
+    """Where a lead goes as the routes are now. A backfill rings nobody for a lead older than a day."""
+    plan = find_plan(session, page_id=card.page_id, form_id=card.form_id)
+    old = card.created_at is None or now - card.created_at > ALERT_WITHIN
+    return plan.without_alerts() if priority == BACKFILL and old else plan
 
 
 def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:

@@ -16,6 +16,7 @@ from rq import Queue, SimpleWorker
 
 from leadloop.logs import get_logger
 from leadloop.ports import Services
+from notifiers.addresses import load_services
 from workers.bell import QUEUE, begin_drain, connect
 from workers.drain import Drainer, anything_due
 from workers.registry import JOBS
@@ -34,6 +35,7 @@ class WorkerProcess:
         self.services = services
         self.drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
         self.stop = threading.Event()
+        load_services()  # a third of a second of imports that the first alert need not wait for
 
     def drain_beside(self) -> None:
         """Called by the sweeper: drain on this thread unless the RQ job is draining."""

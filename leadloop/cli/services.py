@@ -47,6 +47,7 @@ def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: in
         on_usage=usage.note,
         on_call=lambda edge, code, _seconds: counters.add("leadloop_graph_calls_total", edge=edge, code=code),
         now=now_utc,
+        app_id=settings.meta_app_id,
     )
     return Services(
         settings=settings,

@@ -1,0 +1,250 @@
+"""The commands as a person and a program use them, on a database with leads in it."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from click.testing import CliRunner, Result
+from fakes import KEY
+from sqlalchemy.orm import Session
+
+from leadloop.cli import Context, cli
+from leadloop.cli.lead_export import inert
+from store.models import Route
+
+Run = Callable[..., Result]
+
+
+class GivenContext(Context):
+    """The command line's context with the settings handed in."""
+
+    def __init__(self, settings: Any) -> None:
+        self.__dict__["settings"] = settings
+
+
+@pytest.fixture
+def run(flow: Any) -> Run:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            cli, list(arguments), obj=GivenContext(flow.services.settings), catch_exceptions=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def leadgen_id(flow: Any) -> str:
+    (made,) = flow.make_leads()
+    flow.post(flow.notice(made))
+    flow.work()
+    return str(made)
+
+
+def test_list_and_show_tell_the_story(run: Run, leadgen_id: str, flow: Any) -> None:
+    name = flow.crm()[leadgen_id]["data"]["full_name"]
+    listed = run("leads", "list")
+    assert leadgen_id in listed.output
+    assert name.split()[0] in listed.output
+    rows = json.loads(run("leads", "list", "--json").output)
+    assert [row["leadgen_id"] for row in rows] == [leadgen_id]
+    shown = run("leads", "show", leadgen_id)
+    assert "sandbox-crm" in shown.output
+    assert "rung" in shown.output
+    story = json.loads(run("leads", "show", leadgen_id, "--json").output)
+    assert [delivery["state"] for delivery in story["deliveries"]] == ["delivered"]
+
+
+def test_list_filters(run: Run, leadgen_id: str) -> None:
+    assert json.loads(run("leads", "list", "--json", "--form", "1").output) == []
+    assert json.loads(run("leads", "list", "--json", "--unrouted").output) == []
+    assert len(json.loads(run("leads", "list", "--json", "--since", "1h").output)) == 1
+    refused = run("leads", "list", "--since", "yesterday-ish")
+    assert refused.exit_code == 2
+    assert "7d" in refused.output
+
+
+def test_an_unknown_lead_is_said_with_the_mend(run: Run) -> None:
+    answer = run("leads", "show", "12345")
+    assert answer.exit_code == 1
+    assert "backfill" in answer.output
+    assert "No leads yet." in run("leads", "list").output
+
+
+def test_replaying_unrouted_leads_after_a_route_was_added(run: Run, flow: Any) -> None:
+    with Session(flow.services.engine) as session, session.begin():
+        routes = session.query(Route).all()
+        kept = {name: getattr(routes[0], name) for name in ("position", "pages", "forms", "connections", "notifiers")}
+        session.query(Route).delete()
+    ids = flow.make_leads(count=3)
+    flow.post(flow.notice(*ids))
+    flow.work()
+    assert flow.crm() == {}
+    assert len(json.loads(run("leads", "list", "--unrouted", "--json").output)) == 3
+    with Session(flow.services.engine) as session, session.begin():
+        session.add(Route(**kept))
+    assert "3 to be worked on now" in run("leads", "replay", "--unrouted").output
+    flow.work()
+    assert set(flow.crm()) == set(ids)
+    assert len(flow.alerts()) == 3
+
+
+def test_replaying_a_delivered_lead_pushes_only_when_asked_and_never_rings_twice(
+    run: Run, leadgen_id: str, flow: Any
+) -> None:
+    run("leads", "replay", leadgen_id)
+    flow.work()
+    assert flow.crm()[leadgen_id]["requests"] == 1
+    run("leads", "replay", leadgen_id, "--again")
+    flow.work()
+    assert flow.crm()[leadgen_id]["requests"] == 2
+    assert len(flow.alerts()) == 1
+
+
+def test_replaying_a_stored_notice(run: Run, leadgen_id: str, flow: Any) -> None:
+    assert run("leads", "replay", "--event", "1").exit_code == 0
+    flow.work()
+    assert flow.crm()[leadgen_id]["requests"] == 1
+    assert run("leads", "replay", "--event", "999").exit_code == 1
+    assert run("leads", "replay").exit_code == 2
+    assert run("leads", "replay", leadgen_id, "--unrouted").exit_code == 2
+
+
+def test_backfill_fetches_what_is_missing_and_rings_nobody_for_old_leads(run: Run, flow: Any) -> None:
+    new = flow.make_leads(count=3)
+    old = flow.make_leads(count=2, created_at="2026-10-01T10:00:00Z")
+    first = run("leads", "backfill", "--json")
+    assert first.exit_code == 0, first.output
+    steps = [json.loads(line) for line in first.output.splitlines() if line.startswith("{")]
+    assert sum(step["added"] for step in steps if step["done"]) == 5
+    flow.work()
+    assert set(flow.crm()) == {*new, *old}
+    assert len(flow.alerts()) == len(new)
+    again = run("leads", "backfill")
+    assert "0 of them were missing" in again.output
+    flow.work()
+    assert {row["requests"] for row in flow.crm().values()} == {1}
+
+
+def test_backfill_honours_since_and_names_what_is_wrong(run: Run, flow: Any) -> None:
+    flow.make_leads(count=1, created_at="2026-10-01T10:00:00Z")
+    assert "0 leads" in run("leads", "backfill", "--since", "7d").output
+    wrong = run("leads", "backfill", "--page", "5")
+    assert wrong.exit_code == 1
+    assert "[[pages]]" in wrong.output
+
+
+def test_export_is_safe_to_open(run: Run, flow: Any, tmp_path: Path) -> None:
+    (made,) = flow.make_leads(answers={"full_name": ['=HYPERLINK("http://x","y")']})
+    flow.post(flow.notice(made))
+    flow.work()
+    path = tmp_path / "leads.csv"
+    assert run("leads", "export", "--csv", str(path)).exit_code == 0
+    (row,) = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    assert row["full_name"].startswith("'=")
+    assert row["leadgen_id"] == made
+    assert row["phone"].startswith("+")
+    workbook = tmp_path / "leads.xlsx"
+    assert run("leads", "export", "--xlsx", str(workbook)).exit_code == 0
+    sheet = openpyxl.load_workbook(workbook).active
+    cells = {cell.value: cell.data_type for line in sheet.iter_rows() for cell in line if cell.value}
+    assert cells[made] == "s"
+    assert all(kind == "s" for kind in cells.values())
+    assert run("leads", "export").exit_code == 2
+    assert run("leads", "export", "--csv", str(tmp_path / "no" / "such" / "folder")).exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "  =1", "|x", "%0A"])
+def test_formulas_are_made_inert(text: str) -> None:
+    assert inert(text).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["+905321234567", "-5", "Zoë", "", "a=b", "İstanbul"])
+def test_plain_text_and_numbers_stay_as_they_are(text: str) -> None:
+    assert inert(text) == text
+
+
+def test_work_list_shows_what_waits_and_retry_wakes_it(run: Run, flow: Any) -> None:
+    (made,) = flow.make_leads()
+    flow.fault(where="crm", kind="unprocessable")
+    flow.post(flow.notice(made))
+    flow.work()
+    listed = run("work", "list", "--parked", "--json")
+    assert listed.exit_code == 1
+    (row,) = json.loads(listed.output)["work"]
+    assert (row["kind"], row["state"], row["code"]) == ("delivery", "failed", "http_422")
+    assert made in row["subject"]
+    assert row["action"]
+    assert "Mend:" in run("work", "list", "--parked").output
+    flow.no_faults()
+    assert "1 row will be tried" in run("work", "retry", str(row["id"])).output
+    flow.work()
+    assert made in flow.crm()
+    assert "Nothing is parked." in run("work", "list", "--parked").output
+    assert run("work", "list").exit_code == 0
+    assert run("work", "retry", "999999").exit_code == 1
+    assert run("work", "retry").exit_code == 2
+
+
+def test_a_held_lane_is_shown_once_with_the_mend(run: Run, flow: Any) -> None:
+    ids = flow.make_leads(count=4)
+    flow.fault(where="crm", kind="unauthorized")
+    flow.post(flow.notice(*ids))
+    flow.work()
+    listed = run("work", "list", "--parked", "--json")
+    assert listed.exit_code == 1
+    (lane,) = json.loads(listed.output)["lanes"]
+    assert (lane["held"], lane["waiting"], lane["code"]) == (True, 4, "http_401")
+    assert "mend" in run("work", "list", "--parked").output
+    flow.no_faults()
+    run("work", "retry", "--all")
+    flow.work()
+    assert set(flow.crm()) == set(ids)
+
+
+def test_crm_commands(run: Run, flow: Any, leadgen_id: str) -> None:
+    listed = json.loads(run("crm", "list", "--json").output)
+    assert {"webhook", "hubspot", "sql"} <= {adapter["kind"] for adapter in listed["adapters"]}
+    assert listed["connections"] == [{"name": "sandbox-crm", "adapter": "webhook"}]
+    assert run("crm", "check", "sandbox-crm").exit_code == 0
+    before = flow.crm()[leadgen_id]["requests"]
+    preview = run("crm", "try", "sandbox-crm", "--dry-run", "--json")
+    assert preview.exit_code == 0
+    assert leadgen_id in preview.output
+    assert flow.crm()[leadgen_id]["requests"] == before
+    assert run("crm", "try", "sandbox-crm", "--lead", leadgen_id).exit_code == 0
+    assert flow.crm()[leadgen_id]["requests"] == before + 1
+    made_up = run("crm", "try", "sandbox-crm", "--dry-run", "--made-up")
+    assert "100000000000001" in made_up.output
+    unknown = run("crm", "check", "nobody")
+    assert unknown.exit_code == 1
+    assert "sandbox-crm" in unknown.output
+    assert run("crm", "fields", "sandbox-crm").exit_code == 1
+
+
+def test_secrets_never_appear(run: Run, flow: Any, leadgen_id: str) -> None:
+    secrets = [*flow.services.settings.meta_app_secrets, flow.running.options.crm_secret, KEY]
+    secrets += [flow.running.options.page_token("101000000000001")]
+    for command in (
+        ("config", "export"),
+        ("crm", "list"),
+        ("crm", "try", "sandbox-crm", "--dry-run"),
+        ("leads", "show", leadgen_id, "--json"),
+        ("work", "list", "--json"),
+    ):
+        output = run(*command).output
+        assert output
+        assert not any(secret in output for secret in secrets), command
+
+
+def test_help_is_there_for_every_command() -> None:
+    runner = CliRunner()
+    from leadloop.cli import COMMANDS
+
+    for name in COMMANDS:
+        answer = runner.invoke(cli, [name, "--help"])
+        assert answer.exit_code == 0, name
+        assert len(answer.output) > 150, name
