@@ -167,10 +167,10 @@ def _keep(
     """Store one page of the list, and the place reached. Returns how many leads were new here or not read yet."""
     save_form(session, form, now=now)
     whole = [(answer, card) for answer, card in cards if "field_data" in answer]
-    partial_ = [card for answer, card in cards if "field_data" not in answer]  # these are read by their id instead
-    how = {"received_at": now, "now": now, "source": "backfill", "priority": BACKFILL}
-    ids, new = add_leads(session, [_notice(card) for _answer, card in whole], read=False, **how)
-    new |= add_leads(session, [_notice(card) for card in partial_], **how)[1]
+    bare = [card for answer, card in cards if "field_data" not in answer]  # these are read by their id instead
+    add = partial(add_leads, session, received_at=now, now=now, source="backfill", priority=BACKFILL)
+    ids, new = add([_notice(card) for _answer, card in whole], read=False)
+    new |= add([_notice(card) for card in bare])[1]
     unread = set(session.scalars(select(Lead.leadgen_id).where(Lead.id.in_(ids.values()), Lead.state != "read")))
     for answer, card in whole:
         if card.leadgen_id in unread:

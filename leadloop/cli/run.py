@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import rich_click as click
 from flask import Flask
@@ -18,7 +17,7 @@ from rich.panel import Panel
 from sqlalchemy.engine import make_url
 
 from configuration.apply import apply
-from configuration.check import check_text
+from configuration.check import check_file, check_text
 from configuration.configured import Change
 from leadloop.cli import start_logging
 from leadloop.cli.services import close_services, open_services, upgrade_database, with_secret_key
@@ -132,36 +131,26 @@ class RunningSandbox:
 def _configure(settings: Settings, sandbox: RunningSandbox | None) -> list[Change]:
     """Apply LEADLOOP_CONFIG, or the sandbox's own configuration when there is none. Returns what changed."""
     if settings.leadloop_config:
-        text = _read_config(Path(settings.leadloop_config))
+        checked = check_file(settings.leadloop_config, settings.environ)
     elif sandbox is not None:
-        text = demo_config(sandbox.options, sandbox.url)
+        checked = check_text(demo_config(sandbox.options, sandbox.url), settings.environ)
     else:
         return []
+    config = checked.config
+    if config is None:
+        more = f" And {len(checked.mistakes) - 1} more." if len(checked.mistakes) > 1 else ""
+        raise SettingsError(
+            f"LEADLOOP_CONFIG: {checked.mistakes[0]}.{more}"
+            f" See all with: leadloop config check {settings.leadloop_config}"
+        )
     services = open_services(settings)
+    token = settings.meta_access_token
     try:
-        checked = check_text(text, settings.environ)
-        if checked.config is None:
-            first = checked.mistakes[0]
-            more = f" (and {len(checked.mistakes) - 1} more)" if len(checked.mistakes) > 1 else ""
-            raise SettingsError(
-                f"LEADLOOP_CONFIG line {first.line}: {first.message} {first.mend}{more}."
-                f" See them all with: leadloop config check {settings.leadloop_config}"
-            )
-        config = checked.config
         return services.writer.write(
-            lambda session: apply(
-                session, config, services.vault, services.now(), system_token=settings.meta_access_token
-            )
+            lambda session: apply(session, config, services.vault, services.now(), system_token=token)
         )
     finally:
         close_services(services)
-
-
-def _read_config(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as caught:
-        raise SettingsError(f"LEADLOOP_CONFIG: {path} cannot be read ({type(caught).__name__}).") from caught
 
 
 def _require_free(host: str, port: int, option: str) -> None:
