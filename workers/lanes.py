@@ -7,7 +7,7 @@ from collections import defaultdict
 SLOW_S = 2.0
 MOST_WHEN_SLOW = 4
 MOST_WHEN_TROUBLED = 1  # a probe
-CAPS = {"events": 2, "graph": 32, "crm": 24, "alert": 8, "backfill": 2}
+CAPS = {"events": 2, "graph": 32, "crm": 24, "alert": 16, "backfill": 2}
 OTHER_CAP = 16
 
 

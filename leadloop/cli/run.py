@@ -107,7 +107,7 @@ class RunningSandbox:
         """Start it and wait until it answers. SettingsError when it does not."""
         environment = dict(os.environ) | self.options.to_environ()
         command = [sys.executable, "-m", "leadloop", "sandbox", "--port", str(self.port), "--quiet"]
-        command += ["--webhook-url", self.options.webhook_url]
+        command += ["--webhook-url", self.options.webhook_url, "--parent", str(os.getpid())]
         self._process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self._process.poll() is None:

@@ -1,5 +1,9 @@
 """`leadloop sandbox`: a pretend Meta, CRM and alert inbox on this machine, for trying leadloop without an account."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +44,18 @@ CONFIG_MARK = "# leadloop with its sandbox"
     help="Write leadloop's configuration for the sandbox to this file (a file with other content is left alone).",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing at the start.")
+@click.option("--parent", type=int, hidden=True, help="End when the process of this id is no longer the parent.")
 @click.pass_context
 def sandbox(
-    ctx: click.Context, /, host: str, port: int, print_env: bool, write_config: Path | None, quiet: bool, **given: Any
+    ctx: click.Context,
+    /,
+    host: str,
+    port: int,
+    print_env: bool,
+    write_config: Path | None,
+    quiet: bool,
+    parent: int | None,
+    **given: Any,
 ) -> None:
     """A pretend Meta, a pretend CRM and an alert inbox.
 
@@ -61,6 +74,9 @@ def sandbox(
         click.echo("\n".join(f"{name}={value}" for name, value in demo_environ(options, base_url).items()))
         return
 
+    if parent is not None:
+        threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+
     def ready(url: str) -> None:
         if write_config:
             _write_config(write_config, demo_config(options, url))
@@ -71,6 +87,13 @@ def sandbox(
         serve(create_sandbox(options), host, port, on_ready=ready)
     except PortTaken as caught:
         raise SettingsError(str(caught)) from caught
+
+
+def _end_without(parent: int) -> None:
+    """End this process when its parent has: killed with -9, it could not tell us."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _make_options(given: dict[str, Any], settings: Settings) -> SandboxOptions:

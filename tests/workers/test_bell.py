@@ -1,0 +1,81 @@
+"""The bell on a real Redis: one waiting job, never in the way, and what an emptied or absent Redis does to it."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from rq import Queue
+from servers import RedisServer, free_port, start_redis
+
+from workers.bell import QUEUE, LocalBell, RqBell, SilentBell, begin_drain, connect
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    server = start_redis()
+    yield server
+    server.stop()
+
+
+def test_never_more_than_one_drain_waits(redis_server: RedisServer) -> None:
+    bell = RqBell(redis_server.url)
+    assert [bell.ring_now() for _ in range(5)] == [True, False, False, False, False]
+    with redis_server.client() as client:
+        assert Queue(QUEUE, connection=client).count == 1
+
+
+def test_once_a_drain_has_begun_the_next_may_wait(redis_server: RedisServer) -> None:
+    bell, client = RqBell(redis_server.url), connect(redis_server.url)
+    bell.ring_now()
+    queue = Queue(QUEUE, connection=client)
+    client.lpop(queue.key)  # a worker takes the job
+    begin_drain(client)
+    assert bell.ring_now()
+    assert queue.count == 1
+    client.close()
+
+
+def test_a_worker_that_died_before_beginning_does_not_silence_the_bell(redis_server: RedisServer) -> None:
+    bell, client = RqBell(redis_server.url), connect(redis_server.url)
+    bell.ring_now()
+    queue = Queue(QUEUE, connection=client)
+    client.lpop(queue.key)  # taken, and then nothing more is heard of it
+    assert bell.ring_now()
+    assert queue.count == 1
+    client.close()
+
+
+def test_an_emptied_redis_is_rung_again(redis_server: RedisServer) -> None:
+    bell, client = RqBell(redis_server.url), connect(redis_server.url)
+    bell.ring_now()
+    client.flushall()
+    assert bell.ring_now()
+    client.close()
+
+
+def test_ringing_never_waits_and_never_raises_without_redis() -> None:
+    bell = RqBell(f"redis://127.0.0.1:{free_port()}/0")
+    began = time.monotonic()
+    for _ in range(1000):
+        bell.ring()
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_ring_is_heard_soon(redis_server: RedisServer) -> None:
+    bell = RqBell(redis_server.url)
+    bell.ring()
+    with redis_server.client() as client:
+        queue = Queue(QUEUE, connection=client)
+        deadline = time.monotonic() + 10
+        while not queue.count and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert queue.count == 1
+
+
+def test_the_local_bell_wakes_whoever_is_connected() -> None:
+    bell, heard = LocalBell(), []
+    bell.ring()
+    bell.connect(lambda: heard.append(1))
+    bell.ring()
+    assert heard == [1]
+    SilentBell().ring()
