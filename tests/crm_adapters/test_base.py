@@ -128,6 +128,24 @@ def test_credentials_are_renewed_once_for_all_threads_and_processes(server: Toke
     assert shared.state == {"access": "a2", "refresh": "r2"}
 
 
+def test_threads_of_one_instance_need_nobody_else_s_lock(server: TokenServer) -> None:
+    settings = load_settings(Oauth, {"url": server.url, "token": "t"})
+    adapter = Oauth(settings, state={"access": "a0", "refresh": "r1"})
+    together = threading.Barrier(8)
+    real = adapter.renew
+
+    def renew(used: Mapping[str, str]) -> bool:
+        together.wait(10)
+        return real(used)
+
+    adapter.renew = renew  # type: ignore[method-assign]
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda number: adapter.call("GET", f"{server.url}/{number}"), range(8)))
+    adapter.close()
+    assert len(told) == 8
+    assert server.serial == 2
+
+
 def test_a_refresh_token_that_is_dead_too_needs_a_person(server: TokenServer) -> None:
     dead = Shared(access="a0", refresh="r0")
     adapter = dead.connect(server)

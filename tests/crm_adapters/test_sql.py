@@ -163,6 +163,14 @@ def test_nul_and_half_an_emoji_are_stored_as_what_can_be(database: Database) -> 
     assert database.records()[0]["company"] == "ab\ufffdc"
 
 
+def test_sqlalchemys_own_log_shows_no_lead(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "sqlalchemy.engine")
+    adapter = connect(database, create=True)
+    adapter.push_lead(fill(adapter, make_lead()), Earlier())
+    assert "INSERT INTO" in caplog.text
+    demand_private([caplog.text], make_lead(), [database.url], "SQLAlchemy's log")
+
+
 # --- columns of all types -----------------------------------------------------------------------------------------------
 
 
