@@ -25,6 +25,7 @@ from store.vault import fingerprint
 from store.work import WorkItem
 from workers.jobs import Effect
 from workers.leads import require_card
+from workers.telling import tell_failure
 
 log = get_logger(__name__)
 
@@ -81,15 +82,8 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
     """Note a failed attempt on the delivery, and the first of its kind in the lead's story."""
     note_delivery_failed(session, item.subject_id, verdict)
     delivery = load_delivery(session, item.subject_id)
-    detail = {
-        "connection": delivery.connection_name,
-        "code": verdict.code,
-        "message": verdict.message,
-        "action": verdict.action,
-        "state": verdict.state,
-    }
-    key = f"delivery_failed:{delivery.id}:{verdict.code}:{verdict.state}"
-    add_story(session, [StoryLine(delivery.lead_id, "delivery_failed", now, detail, dedup_key=key)])
+    who = {"connection": delivery.connection_name}
+    tell_failure(session, delivery.lead_id, "delivery_failed", delivery.id, verdict, now=now, **who)
 
 
 def current_fingerprint(item: WorkItem, services: Services) -> str | None:

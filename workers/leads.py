@@ -22,6 +22,7 @@ from store.vault import fingerprint
 from store.work import BACKFILL, WorkItem
 from workers.jobs import Effect
 from workers.targets import fingerprints_of
+from workers.telling import tell_failure
 
 log = get_logger(__name__)
 ALERT_WITHIN = timedelta(hours=24)
@@ -83,9 +84,7 @@ def plan_for(session: Session, card: LeadCard, *, priority: int, now: datetime) 
 
 def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:
     """The story tells the first failure of each kind, and the end; the work row has the rest."""
-    detail = {"code": verdict.code, "message": verdict.message, "action": verdict.action, "state": verdict.state}
-    key = f"read_failed:{item.subject_id}:{verdict.code}:{verdict.state}"
-    add_story(session, [StoryLine(item.subject_id, "read_failed", now, detail, dedup_key=key)])
+    tell_failure(session, item.subject_id, "read_failed", item.subject_id, verdict, now=now)
     if verdict.state == "failed":
         mark_gone(session, item.subject_id)
 

@@ -19,6 +19,7 @@ from store.work import WorkItem
 from workers.jobs import Effect
 from workers.leads import require_card
 from workers.targets import targets_of
+from workers.telling import tell_failure
 
 log = get_logger(__name__)
 
@@ -59,15 +60,8 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
     """Note a failed attempt on the notice, and the first of its kind in the lead's story."""
     note_notice_failed(session, item.subject_id, verdict)
     notice = load_notice(session, item.subject_id)
-    detail = {
-        "notifier": notice.notifier_name,
-        "code": verdict.code,
-        "message": verdict.message,
-        "action": verdict.action,
-        "state": verdict.state,
-    }
-    key = f"alert_failed:{notice.id}:{verdict.code}:{verdict.state}"
-    add_story(session, [StoryLine(notice.lead_id, "alert_failed", now, detail, dedup_key=key)])
+    who = {"notifier": notice.notifier_name}
+    tell_failure(session, notice.lead_id, "alert_failed", notice.id, verdict, now=now, **who)
 
 
 def current_fingerprint(item: WorkItem, services: Services) -> str | None:
