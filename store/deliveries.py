@@ -30,6 +30,7 @@ _DELIVERED = _update(
     attempts=_delivery.c.attempts + 1,
     **_RESULT,
 )
+_MADE = _update(_delivery, ("made",))
 _SENT = _update(
     _notice,
     ("target", "sent_at", "maybe_repeated"),
@@ -53,6 +54,11 @@ def note_delivered(
     session: Session, delivery_id: int, ref: tuple[str, str, str | None], steps: list[str], *, now: datetime
 ) -> None:
     _DELIVERED.later(session, _pushed(delivery_id, ref, steps, now) | {"new_delivered_at": now})
+
+
+def note_made(session: Session, delivery_id: int, made: list[tuple[str, str, str | None]]) -> None:
+    """These records exist in the CRM although the push is not complete."""
+    _MADE.run(session, {"of_id": delivery_id, "new_made": [list(one) for one in made]})
 
 
 def note_sent(session: Session, notice_id: int, *, target: str, maybe_repeated: bool, now: datetime) -> None:

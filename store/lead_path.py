@@ -54,6 +54,7 @@ class DeliveryToMake:
     id: int
     lead_id: int
     steps: list[str]
+    made: list[list[str | None]]
     remote_kind: str | None
     remote_id: str | None
     remote_url: str | None
@@ -121,6 +122,7 @@ _READ_DELIVERY = Prepared(
             _delivery.c.id,
             _delivery.c.lead_id,
             _delivery.c.steps,
+            _delivery.c.made,
             _delivery.c.remote_kind,
             _delivery.c.remote_id,
             _delivery.c.remote_url,

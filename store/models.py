@@ -93,10 +93,16 @@ class Lead(Base):
     __tablename__ = "lead"
     __table_args__ = (
         Index("ix_lead_received", "received_at", "id"),
-        Index("ix_lead_form_id", "form_id", "created_at"),
-        Index("ix_lead_page_id", "page_id", "created_at"),
+        Index("ix_lead_form_id", "form_id", "received_at", "id"),
+        Index("ix_lead_page_id", "page_id", "received_at", "id"),
         Index("ix_lead_email", "email"),
         Index("ix_lead_phone", "phone"),
+        Index(
+            "ix_lead_unread",
+            "state",
+            sqlite_where=text("state <> 'read'"),
+            postgresql_where=text("state <> 'read'"),
+        ),
         Index("ix_lead_unrouted", "id", sqlite_where=text("routed = 0"), postgresql_where=text("routed IS FALSE")),
     )
 
@@ -202,7 +208,8 @@ class Funnel(Base):
 
 
 class Delivery(Base):
-    """One lead to one connection. `state`: waiting, delivered, parked, failed. `steps` are those already done."""
+    """One lead to one connection. `state`: waiting, delivered, parked, failed. `steps` are those already done, `made`
+    the records ([kind, id, link]) that exist in the CRM while the push is not complete."""
 
     __tablename__ = "delivery"
     __table_args__ = (UniqueConstraint("lead_id", "connection_id"), Index("ix_delivery_connection_id", "connection_id"))
@@ -212,6 +219,7 @@ class Delivery(Base):
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
     state: Mapped[str] = mapped_column(default="waiting")
     steps: Mapped[list[Any]] = mapped_column(default=list)
+    made: Mapped[list[Any]] = mapped_column(default=list)
     remote_kind: Mapped[str | None]
     remote_id: Mapped[str | None]
     remote_url: Mapped[str | None]
@@ -264,7 +272,7 @@ class Work(Base):
             sqlite_where=text("state = 'open'"),
             postgresql_where=text("state = 'open'"),
         ),
-        Index("ix_work_lane", "lane"),
+        Index("ix_work_lane", "lane", "state", "kind"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

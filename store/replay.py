@@ -26,6 +26,7 @@ def replay_lead(session: Session, lead: Lead, *, now: datetime, again: bool) -> 
             if again:
                 delivery.pushed_at = None
                 delivery.steps = []
+                delivery.made = []
             session.flush()
             add_work(session, "delivery", [delivery.id], crm_lane(delivery.connection_id), now=now)
     for notice in session.scalars(select(Notice).where(Notice.lead_id == lead.id, Notice.state != "sent")):

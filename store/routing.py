@@ -113,7 +113,11 @@ def add_plan(
         return
     common = {"lead_id": lead_id, "state": "waiting", "attempts": 0, "created_at": now}
     for connection_id in plan.connections:
-        new = _ADD_DELIVERY.run(session, [common | {"connection_id": connection_id, "steps": []}]).scalars().all()
+        new = (
+            _ADD_DELIVERY.run(session, [common | {"connection_id": connection_id, "steps": [], "made": []}])
+            .scalars()
+            .all()
+        )
         add_work(session, "delivery", list(new), crm_lane(connection_id), now=now, priority=priority)
     for notifier_id, changed_at in plan.notifiers:
         for target in find_targets(notifier_id, changed_at):

@@ -1,7 +1,9 @@
 """One lead to one CRM: push the record, note it, then the steps that follow, each noted as it is done."""
 
 import json
+from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -16,9 +18,10 @@ from leadloop.leads import LeadCard
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from leadloop.templates import parse_template
-from store.deliveries import note_delivered, note_delivery_failed, note_pushed
+from store.deliveries import note_delivered, note_delivery_failed, note_made, note_pushed
 from store.lead_path import DeliveryToMake, load_delivery
 from store.leads import StoryLine, add_story
+from store.locks import exclusive
 from store.models import Connection
 from store.routing import find_mapping
 from store.vault import fingerprint
@@ -63,8 +66,7 @@ def _push(
     item: WorkItem, services: Services, delivery: DeliveryToMake, adapter: CrmAdapter, card: LeadCard
 ) -> tuple[RemoteRef, list[str]]:
     noted = _noted_ref(delivery)
-    maybe_pushed = delivery.attempts > 0 or item.lost > 0 or item.attempts > 1
-    ref = noted if noted and delivery.pushed_at else adapter.push_lead(card, Earlier(noted, maybe_pushed=maybe_pushed))
+    ref = noted if noted and delivery.pushed_at else adapter.push_lead(card, _earlier(item, services, delivery, noted))
     done = list(delivery.steps)
     for step in [step for step in adapter.steps if step not in done]:
         so_far = list(done)
@@ -76,6 +78,19 @@ def _push(
         getattr(adapter, f"step_{step}")(card, ref)
         done.append(step)
     return ref, done
+
+
+def _earlier(item: WorkItem, services: Services, delivery: DeliveryToMake, noted: RemoteRef | None) -> Earlier:
+    """What earlier attempts left behind, and the way to note what this one makes before it is complete."""
+    made = {str(kind): RemoteRef(str(kind), str(found), url) for kind, found, url in delivery.made}
+
+    def keep_made(ref: RemoteRef) -> None:
+        made[ref.kind] = ref
+        rows = [_ref_row(one) for one in made.values()]
+        services.writer.write(lambda session: note_made(session, delivery.id, rows))
+
+    maybe_pushed = delivery.attempts > 0 or item.lost > 0 or item.attempts > 1
+    return Earlier(noted, maybe_pushed=maybe_pushed, made=dict(made), keep_made=keep_made)
 
 
 def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:
@@ -104,6 +119,8 @@ def find_adapter(delivery: DeliveryToMake, services: Services) -> CrmAdapter:
     if kept is None or kept[0] != delivery.changed_at:
         with services.read() as session:
             connection = session.get_one(Connection, delivery.connection_id)
+        if kept is not None:
+            kept[1].close()
         kept = (connection.changed_at, make_adapter(connection, services))
         cache[delivery.connection_id] = kept
     return kept[1]
@@ -130,7 +147,14 @@ def make_adapter(connection: Connection, services: Services) -> CrmAdapter:
             lambda session: session.execute(change.execution_options(synchronize_session=False)) and None
         )
 
-    return adapter_class(settings, state=state, keep_state=keep_state, now=services.now)
+    @contextmanager
+    def hold() -> Iterator[MappingType[str, Any]]:
+        with exclusive(services.engine, f"connection:{connection.id}"):
+            with services.read() as session:
+                sealed = session.get_one(Connection, connection.id).state_sealed
+            yield json.loads(services.vault.open(sealed)) if sealed else {}
+
+    return adapter_class(settings, state=state, keep_state=keep_state, exclusive=hold, now=services.now)
 
 
 def make_card(adapter: CrmAdapter, row: dict[str, Any], fields: dict[str, str] | None) -> LeadCard:

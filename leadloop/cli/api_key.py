@@ -28,7 +28,7 @@ def _services(ctx: click.Context) -> Iterator[Services]:
 def api_key() -> None:
     """Keys for programs that read the API under /api/v1.
 
-    A program sends its key as [b]Authorization: Bearer ll_…[/]. Only a key's SHA-256 is kept.
+    A program sends its key as Authorization: Bearer ll_…. Only a key's SHA-256 is kept.
     """
 
 

@@ -1,6 +1,7 @@
 """`leadloop crm`: the adapters there are, a connection's fields and credentials, and what would be sent."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from rich.text import Text
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm_adapters import adapter_kinds, get_adapter
+from crm_adapters import BrokenAdapter, adapter_kinds
 from crm_adapters.base import CrmAdapter, Earlier
+from crm_adapters.catalogue import describe
 from leadloop.cli.services import services_for
 from leadloop.errors import LeadloopError
 from leadloop.lead_reading import card_to_row
@@ -33,7 +35,7 @@ def crm() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """The adapters there are, with their settings, and the connections that use them."""
-    adapters = [_describe(get_adapter(kind)) for kind in adapter_kinds()]
+    adapters = [_describe(kind) for kind in adapter_kinds()]
     with services_for(ctx.obj.settings) as services, services.read() as session:
         rows = session.scalars(select(Connection).where(Connection.removed_at.is_(None)).order_by(Connection.position))
         connections = [{"name": row.name, "adapter": row.adapter} for row in rows]
@@ -162,22 +164,11 @@ def _print_preview(adapter: CrmAdapter, card: LeadCard, *, as_json: bool) -> Non
     click.echo("Nothing was sent.", err=True)
 
 
-def _describe(adapter: type[CrmAdapter]) -> dict[str, Any]:
-    schema = adapter.settings_schema()
-    return {
-        "kind": adapter.kind,
-        "label": adapter.label,
-        "settings": [
-            {
-                "name": name,
-                "required": bool(field.required),
-                "secret": bool(field.metadata.get("secret", False)),
-                "label": field.metadata.get("label"),
-            }
-            for name, field in schema.fields.items()
-        ],
-        "default_fields": dict(adapter.default_fields),
-    }
+def _describe(kind: str) -> dict[str, Any]:
+    try:
+        return asdict(describe(kind))
+    except BrokenAdapter as caught:  # one broken package must not hide the others
+        return {"kind": kind, "label": f"cannot be loaded: {caught.why}", "settings": [], "default_fields": {}}
 
 
 def _setting_words(setting: dict[str, Any]) -> str:

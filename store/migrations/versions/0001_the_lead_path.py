@@ -110,10 +110,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("lead", schema=None) as batch_op:
         batch_op.create_index("ix_lead_email", ["email"], unique=False)
-        batch_op.create_index("ix_lead_form_id", ["form_id", "created_at"], unique=False)
-        batch_op.create_index("ix_lead_page_id", ["page_id", "created_at"], unique=False)
+        batch_op.create_index("ix_lead_form_id", ["form_id", "received_at", "id"], unique=False)
+        batch_op.create_index("ix_lead_page_id", ["page_id", "received_at", "id"], unique=False)
         batch_op.create_index("ix_lead_phone", ["phone"], unique=False)
         batch_op.create_index("ix_lead_received", ["received_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_lead_unread",
+            ["state"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'read'"),
+            postgresql_where=sa.text("state <> 'read'"),
+        )
         batch_op.create_index(
             "ix_lead_unrouted",
             ["id"],
@@ -223,7 +230,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "subject_id", name=op.f("uq_work_kind")),
     )
     with op.batch_alter_table("work", schema=None) as batch_op:
-        batch_op.create_index("ix_work_lane", ["lane"], unique=False)
+        batch_op.create_index("ix_work_lane", ["lane", "state", "kind"], unique=False)
         batch_op.create_index(
             "ix_work_open",
             ["queue", "due_at"],
@@ -239,6 +246,7 @@ def upgrade() -> None:
         sa.Column("connection_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("steps", sa.Text(), nullable=False),
+        sa.Column("made", sa.Text(), nullable=False),
         sa.Column("remote_kind", sa.Text(), nullable=True),
         sa.Column("remote_id", sa.Text(), nullable=True),
         sa.Column("remote_url", sa.Text(), nullable=True),
