@@ -100,7 +100,7 @@ def running(mode: str, *, graph_ms: float = 100, crm_ms: float = 100, work: bool
             "LEADLOOP_SECRET_KEY": KEY,
             "LOG_LEVEL": "WARNING",
             "DATABASE_URL": f"sqlite:///{folder}/leadloop.db",
-            "PYTHONPATH": str(Path(__file__).parent.parent) + os.environ.get("BENCH_EXTRA", ""),
+            "PYTHONPATH": str(Path(__file__).parent.parent) ,
         }
         if mode == "services":
             postgres, redis = start_postgres(), start_redis()
