@@ -1,0 +1,285 @@
+"""A recorded walk: the README's commands, run for real against the sandbox, with what they really print.
+
+    python docs/walk.py            run it and write commands and output between the README's markers
+    python docs/walk.py --check    run it and say where the README no longer tells the truth (exit code 1)
+    python docs/walk.py --picture  also take docs/images/sandbox.png with Chromium
+
+Everything happens in a temporary folder, on free ports of 127.0.0.1, with an empty environment. Two runs differ in ids,
+times and the order of what happens side by side; --check looks past these and at nothing else.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "images" / "sandbox.png"
+WIDTH = 100
+READY_WITHIN_S = 30.0
+TRAVELS_WITHIN_S = 20.0
+COMMAND_WITHIN_S = 30.0
+LONGEST_OUTPUT = 24  # lines of one command that the README shows
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+# What the README shows, by the name of its markers. LEADGEN_ID stands for the lead that travelled.
+WALKS = {
+    "try": (
+        "leadloop leads list",
+        "leadloop leads show LEADGEN_ID",
+        "leadloop work list",
+        "leadloop crm list",
+        "leadloop crm try sandbox-crm --dry-run",
+        "leadloop config check leadloop.example.toml",
+    )
+}
+MORE_FORMS = ("301000000000002", "301000000000003")  # for the picture: leads in other languages
+MADE_UP = {
+    "ACME_PAGE_TOKEN": "EAAmadeup",
+    "CRM_SECRET": "whsec_bWFkZSB1cCBhbmQgbG9uZyBlbm91Z2gh",
+    "SALES_SLACK_URL": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """leadloop with its sandbox: where it works, and where both answer."""
+
+    folder: Path
+    port: int
+    sandbox_port: int
+    environment: dict[str, str]
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+
+@contextmanager
+def running() -> Iterator[Running]:
+    """`leadloop run --sandbox` from nothing; it is stopped, and its folder removed, at the end."""
+    with tempfile.TemporaryDirectory(prefix="leadloop-walk-") as name:
+        folder = Path(name)
+        shutil.copy(ROOT / "leadloop.example.toml", folder)
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": name,
+            "LANG": "C.UTF-8",
+            "COLUMNS": str(WIDTH),
+            "NO_COLOR": "1",
+            "PYTHONPATH": str(ROOT),
+        } | MADE_UP
+        port, sandbox_port = free_ports(2)
+        here = Running(folder, port, sandbox_port, environment)
+        command = ["run", "--sandbox", "--port", str(here.port), "--sandbox-port", str(here.sandbox_port)]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "leadloop", *command], cwd=folder, env=environment, stdout=log, stderr=log
+            )
+            try:
+                wait_until(lambda: is_up(here, process, folder / "log"), READY_WITHIN_S, "leadloop answers")
+                yield here
+            finally:
+                stop(process)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def is_up(here: Running, process: "subprocess.Popen[bytes]", log: Path) -> bool:
+    if process.poll() is not None:
+        raise SystemExit(f"leadloop ended with {process.returncode}:\n{log.read_text()}")
+    try:
+        call(f"http://127.0.0.1:{here.port}/readyz")
+        call(f"{here.sandbox_url}/_sandbox/state?limit=1")
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=40)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until(is_so: Any, most_s: float, what: str) -> None:
+    deadline = time.monotonic() + most_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Waited {most_s:.0f} s in vain until {what}.")
+        time.sleep(0.1)
+
+
+def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def submit(here: Running, **given: Any) -> str:
+    """Press the sandbox's button, and wait until the lead is in the CRM and rang. Its leadgen_id."""
+    before = call(f"{here.sandbox_url}/_sandbox/state?limit=1")["counts"]["reached"]
+    leadgen_id = str(call(f"{here.sandbox_url}/_sandbox/leads", given)["leadgen_ids"][0])
+
+    def has_arrived() -> bool:
+        reached = call(f"{here.sandbox_url}/_sandbox/state?limit=1")["counts"]["reached"]
+        return all(reached[place] > before[place] for place in ("crm", "alert"))
+
+    wait_until(has_arrived, TRAVELS_WITHIN_S, "the lead is in the CRM and the alert has rung")
+    wait_until(lambda: not_waiting(here), TRAVELS_WITHIN_S, "nothing waits")
+    return leadgen_id
+
+
+def not_waiting(here: Running) -> bool:
+    return bool(json.loads(run("leadloop work list --json", here))["work"] == [])
+
+
+def run(line: str, here: Running) -> str:
+    """What a command of the walk prints, on both of its outputs, as a person sees it."""
+    program, *arguments = shlex.split(line)
+    assert program == "leadloop", line
+    done = subprocess.run(
+        [sys.executable, "-m", "leadloop", *arguments],
+        cwd=here.folder,
+        env=here.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=COMMAND_WITHIN_S,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{line} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def record(here: Running, leadgen_id: str, lines: tuple[str, ...]) -> str:
+    """The commands with their output, as one fenced block. Ports are those of `make run`."""
+    parts = []
+    for line in lines:
+        output = run(line.replace("LEADGEN_ID", leadgen_id), here)
+        output = output.replace(str(here.sandbox_port), "8001").replace(str(here.port), "8000")
+        shown = [row.rstrip() for row in output.rstrip().splitlines()]
+        if len(shown) > LONGEST_OUTPUT:
+            shown = [*shown[: LONGEST_OUTPUT - 1], "…"]
+        parts.append("\n".join([f"$ {line.replace('LEADGEN_ID', leadgen_id)}", *shown]))
+    return "```console\n$ . .venv/bin/activate\n" + "\n\n".join(parts) + "\n```"
+
+
+_CHANGING = (
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?"), "TIME"),
+    (re.compile(r"\b\d+ (s|min|h) ago"), "AGO"),
+    (re.compile(r"\b\d+\.\d{3} s\b"), "SECONDS"),
+    (re.compile(r"(\b|msg_)\d{9,}\b|\bcrm-\d+\b"), "ID"),
+    (re.compile(r"[ \t]+"), " "),
+)
+
+
+def shape(block: str) -> list[str]:
+    """What must stay the same from run to run: each command, and its lines without ids and times, in any order."""
+    commands: list[list[str]] = [[]]
+    for line in block.splitlines():
+        for pattern, placeholder in _CHANGING:
+            line = pattern.sub(placeholder, line)
+        if line.startswith("$ "):
+            commands.append([])
+        commands[-1].append(line.strip())
+    return [line for rows in commands for line in (rows[:1] + sorted(rows[1:]))]
+
+
+def find_block(text: str, name: str) -> tuple[int, int]:
+    """Where the block of a walk stands in the README, between its markers."""
+    found = re.search(rf"<!-- walk: {re.escape(name)} -->\n(.*?)<!-- end of walk -->", text, re.DOTALL)
+    if found is None:
+        raise SystemExit(
+            f"README.md has no markers for the walk {name!r}: <!-- walk: {name} --> … <!-- end of walk -->"
+        )
+    return found.span(1)
+
+
+def put(text: str, name: str, block: str) -> str:
+    begin, end = find_block(text, name)
+    return f"{text[:begin]}\n{block}\n\n{text[end:]}"
+
+
+def compare(text: str, name: str, block: str) -> list[str]:
+    """The lines in which README and run differ, as a diff; none when the README tells the truth."""
+    begin, end = find_block(text, name)
+    told, real = shape(text[begin:end].strip()), shape(block)
+    return list(difflib.unified_diff(told, real, "README.md", "what the commands print now", lineterm="", n=1))
+
+
+def take_picture(here: Running, path: Path) -> None:
+    """The sandbox's page, as a person sees it after a lead has travelled."""
+    browser = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if browser is None:
+        raise SystemExit("Chromium is not installed: apt-get install chromium (or brew install --cask chromium).")
+    path.parent.mkdir(exist_ok=True)
+    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en-US"]
+    command += [f"--user-data-dir={here.folder}/chromium", "--window-size=1320,980", "--virtual-time-budget=6000"]
+    command += [f"--screenshot={path}", here.sandbox_url]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(here.folder), "LANG": "en_US.UTF-8"}
+    subprocess.run(command, env=environment, cwd=here.folder, timeout=60, check=True, capture_output=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="docs/walk.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when the README is not true")
+    parser.add_argument("--picture", action="store_true", help="also take docs/images/sandbox.png with Chromium")
+    chosen = parser.parse_args(arguments)
+    text, differences = README.read_text(encoding="utf-8"), []
+    with running() as here:
+        leadgen_id = submit(here)
+        for name, lines in WALKS.items():
+            block = record(here, leadgen_id, lines)
+            differences += compare(text, name, block)
+            text = put(text, name, block)
+        if chosen.picture:
+            for form_id in MORE_FORMS:
+                submit(here, form_id=form_id)
+            take_picture(here, PICTURE)
+    if chosen.check:
+        print("\n".join(differences) or "The README's walk is true.")
+        return 1 if differences else 0
+    README.write_text(text, encoding="utf-8")
+    print(
+        "README.md has the walk of just now."
+        if differences
+        else "README.md was true already; its ids and times are new."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
