@@ -1,0 +1,244 @@
+"""GET /metrics, read the way Prometheus reads it."""
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from conftest import NOW
+from lead_rows import PAGE, add, make_lead, on_both
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
+
+from api.exposition import COUNTERS, HISTOGRAMS, sum_families
+from store.counters import BUCKETS_S, DatabaseCounters
+from store.models import Connection, Lane, Metric, Notifier, Page, RawEvent, Work
+
+
+def scrape(client, **headers):
+    answer = client.get("/metrics", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    samples = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in samples, f"{key} stands there twice"
+            samples[key] = sample.value
+    return samples
+
+
+def value(samples, name, /, **labels):
+    return samples[name, tuple(sorted(labels.items()))]
+
+
+def test_empty_installation(client):
+    samples = scrape(client)
+    assert value(samples, "leadloop_notices_total", verdict="accepted") == 0
+    assert value(samples, "leadloop_work_open", kind="delivery", lane_kind="crm") == 0
+    assert value(samples, "leadloop_leads", state="waiting") == 0
+    assert value(samples, "leadloop_form_to_webhook_seconds_count") == 0
+    assert value(samples, "leadloop_last_notice_timestamp_seconds") == 0
+
+
+def test_everything_asked_for_is_there(client):
+    answer = client.get("/metrics")
+    described = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")}
+    gauges = {
+        "leadloop_work_open",
+        "leadloop_work_parked",
+        "leadloop_queue_oldest_due_seconds",
+        "leadloop_lanes_held",
+        "leadloop_leads",
+        "leadloop_leads_unrouted",
+        "leadloop_last_notice_timestamp_seconds",
+        "leadloop_page_waiting",
+        "leadloop_connection_waiting",
+    }
+    assert gauges | set(COUNTERS) | set(HISTOGRAMS) <= described
+    assert answer.text.count("# HELP") == len(described)
+
+
+@on_both
+def test_sums_of_several_processes_are_one(client, services, writer):
+    for _process in range(3):
+        counters = DatabaseCounters(writer)
+        counters.add("leadloop_notices_total", verdict="accepted")
+        counters.add("leadloop_graph_calls_total", edge="lead", code="graph_190_463")
+        counters.observe("leadloop_webhook_to_crm_seconds", 0.4, connection="crm")
+        counters.flush()
+    samples = scrape(client)
+    assert value(samples, "leadloop_notices_total", verdict="accepted") == 3
+    assert value(samples, "leadloop_graph_calls_total", edge="lead", code="graph_190_463") == 3
+    assert value(samples, "leadloop_webhook_to_crm_seconds_count", connection="crm") == 3
+    assert value(samples, "leadloop_webhook_to_crm_seconds_sum", connection="crm") == pytest.approx(1.2)
+
+
+def test_histogram_is_cumulative_with_every_edge(client, services):
+    took_s = [0.05, 0.1, 0.3, 0.3, 7.0, 7.5, 100_000.0, -5.0]
+    for seconds in took_s:
+        services.counters.observe("leadloop_webhook_to_alert_seconds", seconds, notifier="sales")
+    services.counters.flush()
+    samples = scrape(client)
+    for edge in (*BUCKETS_S, float("inf")):
+        label = "+Inf" if edge == float("inf") else str(edge)
+        expected = sum(max(0.0, seconds) <= edge for seconds in took_s)
+        assert value(samples, "leadloop_webhook_to_alert_seconds_bucket", le=label, notifier="sales") == expected
+    assert value(samples, "leadloop_webhook_to_alert_seconds_count", notifier="sales") == len(took_s)
+    assert value(samples, "leadloop_webhook_to_alert_seconds_sum", notifier="sales") == pytest.approx(100_015.25)
+
+
+@on_both
+def test_gauges(client, services):
+    def work(lane, subject_id, kind, state="open", due_s=0):
+        due_at = NOW + timedelta(seconds=due_s)
+        return Work(
+            kind=kind, subject_id=subject_id, lane=lane, queue=f"0:{lane}", state=state, due_at=due_at, added_at=NOW
+        )
+
+    add(
+        services,
+        Page(page_id=PAGE, name='Acme "Istanbul" \\ \n', configured=True),
+        Connection(name="crm", adapter="webhook", settings_sealed="x", changed_at=NOW),
+        Connection(name="idle", adapter="webhook", settings_sealed="x", changed_at=NOW),
+        Notifier(name="sales", urls_sealed="x", changed_at=NOW),
+        make_lead("1", NOW),
+        make_lead("2", NOW, routed=False),
+        work("crm:1", 1, "delivery", due_s=-30),
+        work("crm:1", 2, "delivery", state="parked"),
+        work("crm:9", 3, "delivery"),
+        work("crm:8", 4, "delivery"),
+        work("alert:1:aaaa", 1, "notice"),
+        work("alert:1:bbbb", 2, "notice"),
+        work(f"graph:{PAGE}", 1, "lead"),
+        work("graph:999", 2, "lead", state="failed"),
+        work("graph:999", 3, "lead"),
+        work("events", 1, "event", due_s=900),
+        Lane(name="alert:1:aaaa", rest_until=NOW, since=NOW, hold=True),
+        Lane(name="alert:1:bbbb", rest_until=NOW, since=NOW, hold=True),
+        Lane(name="graph:999", rest_until=NOW + timedelta(seconds=5), since=NOW),
+        Lane(name="crm:8", rest_until=NOW - timedelta(seconds=5), since=NOW),
+        RawEvent(
+            source="meta", body=b"", body_sha256="a", size=0, headers={}, received_at=NOW, verdict="new", repeats=0
+        ),
+    )
+    samples = scrape(client)
+    assert value(samples, "leadloop_work_open", kind="delivery", lane_kind="crm") == 3
+    assert value(samples, "leadloop_work_open", kind="event", lane_kind="events") == 1
+    assert value(samples, "leadloop_work_parked", kind="delivery") == 1
+    assert value(samples, "leadloop_work_failed", kind="lead") == 1
+    assert value(samples, "leadloop_queue_oldest_due_seconds") == 30
+    assert value(samples, "leadloop_lanes_held", lane="alert:sales") == 2
+    assert value(samples, "leadloop_lanes_resting", lane="graph:other") == 1
+    assert ("leadloop_lanes_resting", (("lane", "crm:other"),)) not in samples
+    assert value(samples, "leadloop_leads", state="read") == 2
+    assert value(samples, "leadloop_leads_unrouted") == 1
+    assert value(samples, "leadloop_last_notice_timestamp_seconds") == NOW.timestamp()
+    assert value(samples, "leadloop_page_waiting", page=PAGE, name='Acme "Istanbul" \\ \n') == 1
+    assert value(samples, "leadloop_page_waiting", page="other", name="") == 1
+    assert value(samples, "leadloop_connection_waiting", connection="crm") == 1
+    assert value(samples, "leadloop_connection_waiting", connection="idle") == 0
+    assert value(samples, "leadloop_connection_waiting", connection="other") == 2
+    assert value(samples, "leadloop_notifier_waiting", notifier="sales") == 2
+
+
+def test_unknown_pages_and_removed_connections_add_no_series(client, services):
+    add(
+        services,
+        *(
+            Work(kind="lead", subject_id=n, lane=f"graph:{n}", queue=f"0:graph:{n}", due_at=NOW, added_at=NOW)
+            for n in range(40)
+        ),
+    )
+    add(services, *(Lane(name=f"graph:{n}", rest_until=NOW, since=NOW, hold=True) for n in range(40)))
+    samples = scrape(client)
+    assert len([key for key in samples if key[0] in ("leadloop_page_waiting", "leadloop_lanes_held")]) == 2
+
+
+def test_metric_that_this_page_does_not_know_is_shown_as_it_is(client, services):
+    services.counters.add("leadloop_conversions_total", event="Lead", code="ok")
+    services.counters.observe("leadloop_crm_to_meta_seconds", 3, dataset="900")
+    services.counters.flush()
+    samples = scrape(client)
+    assert value(samples, "leadloop_conversions_total", event="Lead", code="ok") == 1
+    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", dataset="900", le="2.5") == 0
+    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", dataset="900", le="5.0") == 1
+
+
+def test_overflow_is_counted_as_other(client, services):
+    add(
+        services,
+        Metric(name="leadloop_graph_calls_total", labels='{"other":"true"}', value=5),
+        Metric(name="leadloop_webhook_to_crm_seconds_bucket", labels='{"other":"true"}', value=2),
+        Metric(name="leadloop_webhook_to_crm_seconds_sum", labels='{"other":"true"}', value=9),
+    )
+    samples = scrape(client)
+    assert value(samples, "leadloop_graph_calls_total", edge="other", code="other") == 5
+    assert value(samples, "leadloop_webhook_to_crm_seconds_count", connection="other") == 2
+    assert value(samples, "leadloop_webhook_to_crm_seconds_sum", connection="other") == 9
+
+
+@on_both
+def test_odd_rows_break_nothing(client, services):
+    add(
+        services,
+        Metric(name="not a name_total", labels="{}", value=1),
+        Metric(name="leadloop_x_total", labels='{"not a label":"x"}', value=1),
+        Metric(name="leadloop_notices_total", labels='{"verdict":"\\ud800\\u0000\\n\\"","extra":"y"}', value=2),
+        Metric(name="leadloop_notices_total", labels='{"verdict":7}', value=3),
+    )
+    samples = scrape(client)
+    assert value(samples, "leadloop_notices_total", verdict='\ufffd\n"') == 2
+    assert value(samples, "leadloop_notices_total", verdict="7") == 3
+
+
+def test_rows_that_differ_only_in_unknown_labels_are_added_up():
+    rows = [("leadloop_notices_total", {"verdict": "accepted", "extra": one}, 2.0) for one in ("a", "b")]
+    family = next(family for family in sum_families(rows) if family.name == "leadloop_notices")
+    assert {sample.labels["verdict"]: sample.value for sample in family.samples}["accepted"] == 4.0
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5",
+        "application/openmetrics-text;version=abc;escaping=x",
+        "application/openmetrics-text",
+    ],
+)
+def test_openmetrics_for_those_who_ask(client, services, accept):
+    services.counters.observe("leadloop_webhook_to_crm_seconds", 3, connection="crm")
+    services.counters.flush()
+    answer = client.get("/metrics", headers={"Accept": accept})
+    assert answer.content_type == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    families = {family.name: family for family in parse_openmetrics(answer.text)}
+    assert families["leadloop_webhook_to_crm_seconds"].type == "histogram"
+    assert families["leadloop_notices"].type == "counter"
+
+
+@pytest.mark.parametrize("accept", ["text/plain;version=abc", "*/*;q=x", "", "text/plain;version=1.0.0", "\u00ff;;;,"])
+def test_plain_text_for_everybody_else(client, accept):
+    assert scrape(client, Accept=accept)
+
+
+def test_nothing_of_a_person(client, services):
+    add(services, make_lead("222222222222222", NOW))
+    text = client.get("/metrics").text
+    assert "zoe" not in text.lower()
+    assert "222222222222222" not in text
+
+
+def test_through_a_proxy_a_key_is_needed(client, key):
+    assert client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 403
+    answer = client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {key}"})
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_database_away(app, services):
+    def read():
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    app.extensions["leadloop"] = dataclasses.replace(services, read=read)
+    answer = app.test_client().get("/metrics")
+    assert (answer.status_code, answer.text) == (503, "The database does not answer; see /readyz.\n")

@@ -1,0 +1,57 @@
+"""docs/api.md and docs/metrics.md say what there is."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.leads import LeadQuery
+from api.problems import KINDS
+from api.shapes import LeadStory, ProblemDetails
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def api_page():
+    return (DOCS / "api.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def metrics_page():
+    return (DOCS / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_is_described_and_no_other(client, metrics_page):
+    there = {
+        name
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for name in (family.name + "_total" if family.type == "counter" else family.name,)
+    }
+    described = set(re.findall(r"^\|? ?`(leadloop_\w+)`|, `(leadloop_\w+)`", metrics_page, re.MULTILINE))
+    assert {one or other for one, other in described} == there
+
+
+def test_alarms_ask_for_metrics_there_are(client, metrics_page):
+    text = client.get("/metrics").text
+    asked = set(re.findall(r"leadloop_\w+", "".join(re.findall(r"expr: (.*)", metrics_page))))
+    assert len(asked) >= 6
+    for name in asked:
+        assert f"# TYPE {name.removesuffix('_bucket')} " in text
+
+
+def test_every_parameter_and_part_of_the_story_is_described(api_page):
+    for name in LeadQuery().fields:
+        assert re.search(rf"`{name}\b", api_page), name
+    for name in set(LeadStory().fields) - {"routed", "source", "read_at", "lead"}:
+        assert f"`{name}`" in api_page
+
+
+def test_examples_are_json_of_that_shape(api_page):
+    lists, problem = [json.loads(body) for body in re.findall(r"```json\n(.*?)```", api_page, re.DOTALL)]
+    assert set(lists) == {"leads", "next_cursor"}
+    assert set(lists["leads"][0]) == {"lead", "state", "source", "routed", "read_at"}
+    ProblemDetails().load(problem)
+    assert problem["type"] in {kind.type for kind in KINDS}
