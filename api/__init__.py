@@ -1,0 +1,13 @@
+"""The way in and out for programs and operators over HTTP: /api/v1, its reference, /metrics and the start page."""
+
+from flask import Flask
+
+from api import landing, leads, metrics, reference
+from api.problems import register_problems
+
+
+def register(app: Flask) -> None:
+    """Wire the addresses into the application, after its own error handlers: those stay for what is not under /api/."""
+    register_problems(app)
+    for blueprint in (leads.bp, reference.bp, metrics.bp, landing.bp):
+        app.register_blueprint(blueprint)

@@ -1,0 +1,85 @@
+"""Who may read what: API keys for programs, and the figures of an installation for those who reach it directly."""
+
+import structlog
+from flask import current_app, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.problems import UNAUTHORIZED, Problem
+from leadloop.logs import get_logger
+from leadloop.ports import Services
+from store.api_keys import find_key, has_key_shape, mark_used, use_is_stale
+from store.models import ApiKey
+
+log = get_logger(__name__)
+
+# What proxies, tunnels and CDNs add. A caller cannot take away what the proxy puts there.
+_PROXY_HEADERS = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "Via",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "Fly-Client-IP",
+)
+
+
+def require_key() -> None:
+    """Let the request pass when it carries a key in force; raises Problem (401) otherwise. Before each API request."""
+    services: Services = current_app.extensions["leadloop"]
+    plain = _bearer()
+    if plain is None:
+        raise _refusal("Send a key as Authorization: Bearer ll_…; leadloop api-key create NAME makes one.")
+    if not has_key_shape(plain):
+        raise _refusal("This is not an API key of leadloop: they are ll_ and 43 more characters.", wrong=True)
+    key = _find(services, plain)
+    if key is None:
+        raise _refusal("This key is unknown or revoked; leadloop api-key list shows those in force.", wrong=True)
+    structlog.contextvars.bind_contextvars(api_key=key.name)
+    _note_use(services, key)
+
+
+def may_see_figures() -> bool:
+    """Whether this caller may see how the installation is doing.
+
+    Yes for those who reach the server directly (this machine, a private network), and with a key through a proxy: what
+    a proxy or tunnel shows to the whole internet must not tell a business's figures.
+    """
+    if not any(name in request.headers for name in _PROXY_HEADERS):
+        return True
+    plain = _bearer()
+    services: Services = current_app.extensions["leadloop"]
+    try:
+        return plain is not None and _find(services, plain) is not None
+    except SQLAlchemyError:
+        return False
+
+
+def _bearer() -> str | None:
+    given = request.authorization
+    return given.token if given is not None and given.type == "bearer" else None
+
+
+def _find(services: Services, plain: str) -> ApiKey | None:
+    with services.read() as session:
+        return find_key(session, plain)
+
+
+def _note_use(services: Services, key: ApiKey) -> None:
+    """At most once a minute, without waiting for the disk, and whatever becomes of it."""
+    now = services.now()
+    if not use_is_stale(key, now):
+        return
+    try:
+        services.writer.gather(mark_used, (key.id, now), timeout_s=0)
+    except TimeoutError:
+        return  # it is on its way
+    except SQLAlchemyError as caught:
+        log.warning("api_key_use_not_noted", error=type(caught).__name__)
+
+
+def _refusal(detail: str, *, wrong: bool = False) -> Problem:
+    challenge = 'Bearer realm="leadloop"' + (', error="invalid_token"' if wrong else "")
+    return Problem(UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
