@@ -62,7 +62,9 @@ def start() -> ResponseReturnValue:
 
 def find_status(services: Services, *, open_: bool) -> Status:
     """`open_`: this caller may see reasons and figures, not only whether it is ready."""
-    health: Remembered[list[str]] = services.cached("health", lambda: Remembered(least_s=HEALTH_KEPT_S))
+    health: Remembered[list[str]] = services.cached(
+        "health", lambda: Remembered(least_s=HEALTH_KEPT_S, longest_s=HEALTH_KEPT_S)
+    )
     reasons = health.get(lambda: find_reasons(services))
     if not open_:
         return Status(reasons=reasons, open=False)

@@ -75,7 +75,7 @@ KINDS = (
 _BY_STATUS = {kind.status: kind for kind in KINDS if kind is not INVALID_PARAMETER}
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """Raised by handlers. `detail` is one sentence with the mend and holds nothing that the caller sent."""
 
