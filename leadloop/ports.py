@@ -82,6 +82,8 @@ class Counters(Protocol):
 
     def flush(self) -> None: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class Services:

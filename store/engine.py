@@ -31,6 +31,7 @@ def make_engine(database_url: str, *, pool_size: int = 10) -> Engine:
             url,
             pool_size=pool_size,
             max_overflow=50,
+            hide_parameters=True,  # an error that quotes them would quote what people typed
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
         )
         _listen_sqlite(engine)
@@ -39,6 +40,7 @@ def make_engine(database_url: str, *, pool_size: int = 10) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=20,
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, false, select, tuple_, update
+from sqlalchemy.orm import Session, defer
 
 from leadloop.leads import LeadCard
 from store.lanes import graph_lane
@@ -192,8 +192,13 @@ class LeadFilter:
 
 
 def list_leads(session: Session, chosen: LeadFilter, *, limit: int) -> list[Lead]:
-    """Leads, newest first."""
-    query = select(Lead).order_by(Lead.received_at.desc(), Lead.id.desc()).limit(limit)
+    """Leads, newest first, without Graph's own words of them (`answer`), which are wide and seldom wanted."""
+    query = (
+        select(Lead)
+        .options(defer(Lead.answer, raiseload=True))
+        .order_by(Lead.received_at.desc(), Lead.id.desc())
+        .limit(limit)
+    )
     equal = {
         Lead.page_id: chosen.page_id,
         Lead.form_id: chosen.form_id,
@@ -210,8 +215,8 @@ def list_leads(session: Session, chosen: LeadFilter, *, limit: int) -> list[Lead
     if chosen.until is not None:
         query = query.where(Lead.received_at < chosen.until)
     if chosen.unrouted:
-        query = query.where(Lead.routed.is_(False))
+        query = query.where(Lead.routed == false())
     if chosen.before is not None:
         at, lead_id = chosen.before
-        query = query.where((Lead.received_at < at) | ((Lead.received_at == at) & (Lead.id < lead_id)))
+        query = query.where(tuple_(Lead.received_at, Lead.id) < (at, lead_id))
     return list(session.scalars(query))

@@ -103,7 +103,7 @@ class Lead(Base):
             sqlite_where=text("state <> 'read'"),
             postgresql_where=text("state <> 'read'"),
         ),
-        Index("ix_lead_unrouted", "id", sqlite_where=text("routed = 0"), postgresql_where=text("routed IS FALSE")),
+        Index("ix_lead_unrouted", "id", sqlite_where=text("routed = 0"), postgresql_where=text("NOT routed")),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -38,6 +38,9 @@ class FakeCounters:
     def flush(self) -> None:
         return None
 
+    def close(self) -> None:
+        return None
+
     def get(self, name: str, **labels: str) -> float:
         return self.counts[name, tuple(sorted(labels.items()))]
 

@@ -15,22 +15,24 @@ from datetime import datetime, timedelta
 
 import sentry_sdk
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from leadloop.errors import LeadloopError, Verdict, judge
+from leadloop.errors import LeadloopError, Retryable, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes, rest_lane
 from store.work import WorkItem, claim, give_back, lane_of, read_queues, settle, settle_done
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
-from workers.settling import TOLERATED, note_failure, note_success
+from workers.settling import TOLERATED, note_failure, note_success, wait_as_probe
 
 log = get_logger(__name__)
 BUSY = 8
 GATHER_S = 0.004  # when busy, wait this long so that neighbours are claimed and settled in one transaction
 SETTLE_TRIES = 6
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)  # no bug of ours, and nothing that the lead has done
 
 
 class Drainer:
@@ -45,11 +47,13 @@ class Drainer:
         self._room = LaneRoom(threads)
         self._lock = threading.Lock()
         self._draining = threading.Lock()
+        self._claiming = threading.Lock()
         self._in_hand: dict[int, WorkItem] = {}
         self._begun: set[int] = set()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
+        self._stop_by = float("inf")
         self._settled: Counter[str] = Counter()
 
     def wake(self) -> None:
@@ -77,7 +81,10 @@ class Drainer:
         """Claim nothing more, finish what is in hand within `grace_s`, give back the rest. Safe to call twice."""
         self._stopping.set()
         self.wake()
-        deadline = time.monotonic() + grace_s
+        with self._lock:
+            self._stop_by = deadline = min(self._stop_by, time.monotonic() + grace_s)
+        if self._claiming.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self._claiming.release()  # what a claim under way took is in hand now, and not left to its lease
         self._give_back_waiting()
         while time.monotonic() < deadline:
             with self._lock:
@@ -98,10 +105,7 @@ class Drainer:
         before = self._settled.total()
         while True:
             self._wake.clear()
-            ending = self._stopping.is_set() or time.monotonic() > until
-            claimed = [] if ending else self._claim_guarded()
-            for item in claimed:
-                self._pool.submit(self._attempt, item)
+            claimed = 0 if time.monotonic() > until else self._take()
             with self._lock:
                 busy = len(self._in_hand)
             if (not busy and not claimed) or self._abandoned.is_set():
@@ -109,6 +113,14 @@ class Drainer:
             self._wake.wait(timeout=0.5)
             if busy >= BUSY:
                 time.sleep(GATHER_S)
+
+    def _take(self) -> int:
+        """Claim what there is room for and start on it; how many rows."""
+        with self._claiming:
+            claimed = [] if self._stopping.is_set() else self._claim_guarded()
+            for item in claimed:
+                self._pool.submit(self._attempt, item)
+        return len(claimed)
 
     def _claim_guarded(self) -> list[WorkItem]:
         try:
@@ -190,6 +202,12 @@ class Drainer:
                 raise LookupError(f"no job of kind {item.kind}")
             return job.run(item, self._services), Verdict("done"), None
         except Exception as caught:
+            if isinstance(caught, DATABASE_AWAY):
+                caught = Retryable(
+                    f"The database did not answer ({type(caught).__name__}).",
+                    code="database_away",
+                    action="Nothing, if it is back: leadloop goes on by itself. See its log otherwise.",
+                )
             if not isinstance(caught, LeadloopError):
                 sentry_sdk.capture_exception(caught)
                 log.exception("job_raised", error=type(caught).__name__)
@@ -201,7 +219,7 @@ class Drainer:
                 now=now,
                 policy=self._services.settings.retry_policy,
             )
-            return None, verdict, self._rest_for(item, job, verdict)
+            return None, wait_as_probe(verdict, now=now), self._rest_for(item, job, verdict)
 
     def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict) -> Rest | None:
         if verdict.lane_rest_until is None:
@@ -237,7 +255,7 @@ class Drainer:
                 note_failure(session, item.lane, verdict, now=now)
             return False
 
-        newly_held = _write_again(services, write, self._stopping)
+        newly_held = _write_again(services, write)
         if verdict.outage or rest is not None:
             self._room.note_troubled_lane(item.lane)
         self._settled[verdict.state] += 1
@@ -248,7 +266,7 @@ class Drainer:
             log.error("lane_held", lane=item.lane, code=verdict.code, reason=verdict.message, mend=verdict.action)
 
 
-def _write_again(services: Services, write: object, stopping: threading.Event) -> bool:
+def _write_again(services: Services, write: object) -> bool:
     """Settle in spite of a short trouble with the database: what was sent must be noted, or it is sent again."""
     wait_s = 0.1
     for left in range(SETTLE_TRIES - 1, -1, -1):
@@ -258,7 +276,7 @@ def _write_again(services: Services, write: object, stopping: threading.Event) -
             if not left:
                 raise
             log.warning("settle_failed", error=type(caught).__name__, tries_left=left)
-            stopping.wait(wait_s)
+            time.sleep(wait_s)  # also while stopping: that is what the grace time is for
             wait_s *= 2.5
     return False
 

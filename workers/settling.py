@@ -1,5 +1,6 @@
 """What one lane learns from an attempt: rest a little after several outages in a row, wake everything once it works."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -9,6 +10,15 @@ from store.lanes import Rest, find_lane, free_lane, rest_lane
 
 TOLERATED = 5  # so many failures in a row before the lane as a whole rests
 LONGEST_REST_S = 30.0
+
+
+def wait_as_probe(verdict: Verdict, *, now: datetime) -> Verdict:
+    """A row that waits because the other side is ill waits no longer than its lane rests: with nobody else in the lane,
+    its next try is what notices that the outage is over. The lane's rest, not the row's back-off, spares the other side.
+    """
+    if not verdict.outage or verdict.due_at is None:
+        return verdict
+    return replace(verdict, due_at=min(verdict.due_at, now + timedelta(seconds=LONGEST_REST_S)))
 
 
 def note_failure(session: Session, lane: str, verdict: Verdict, *, now: datetime) -> None:

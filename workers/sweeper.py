@@ -1,4 +1,4 @@
-"""The sweeper: every second, ring for whatever is due, and write the counters down. Each process that works has one."""
+"""The sweeper: every second, ring for whatever is due. Each process that works has one."""
 
 import threading
 from collections.abc import Callable
@@ -44,7 +44,6 @@ class Sweeper:
             try:
                 if anything_due(self._services):
                     self._wake()
-                self._services.counters.flush()
                 if self._also is not None:
                     self._also()
             except SQLAlchemyError as caught:

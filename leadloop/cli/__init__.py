@@ -36,6 +36,7 @@ click.rich_click.COMMAND_GROUPS = {
 }
 click.rich_click.STYLE_HELPTEXT_FIRST_LINE = "bold"
 click.rich_click.MAX_WIDTH = 110
+click.rich_click.TEXT_MARKUP = "rich"
 
 
 @dataclass

@@ -64,7 +64,7 @@ def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: in
 
 def close_services(services: Services) -> None:
     """Write down what is left and let go of the database."""
-    services.counters.flush()
+    services.counters.close()
     services.writer.close()
     services.engine.dispose()
 

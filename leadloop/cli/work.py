@@ -74,9 +74,11 @@ def _wake(session: Any, services: Services, work_id: int | None) -> int:
             return 0
         free_lane(session, row.lane, now=now)
         return wake(session, now=now, work_ids=[work_id])
-    for lane, _waiting in list_lanes(session):
+    lanes = list_lanes(session)
+    held = sum(waiting for lane, waiting in lanes if lane.hold)  # they are due already, and only wait for their lane
+    for lane, _waiting in lanes:
         free_lane(session, lane.name, now=now)
-    return wake(session, now=now)
+    return held + wake(session, now=now)
 
 
 def _read(services: Services, *, parked: bool, limit: int) -> tuple[list[Work], list[tuple[Lane, int]], dict[int, str]]:

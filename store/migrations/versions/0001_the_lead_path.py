@@ -126,7 +126,7 @@ def upgrade() -> None:
             ["id"],
             unique=False,
             sqlite_where=sa.text("routed = 0"),
-            postgresql_where=sa.text("routed IS FALSE"),
+            postgresql_where=sa.text("NOT routed"),
         )
 
     op.create_table(
