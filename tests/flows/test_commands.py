@@ -200,7 +200,7 @@ def test_a_held_lane_is_shown_once_with_the_mend(run: Run, flow: Any) -> None:
     assert (lane["held"], lane["waiting"], lane["code"]) == (True, 4, "http_401")
     assert "mend" in run("work", "list", "--parked").output
     flow.no_faults()
-    run("work", "retry", "--all")
+    assert "4 rows will be tried now." in run("work", "retry", "--all").output
     flow.work()
     assert set(flow.crm()) == set(ids)
 
