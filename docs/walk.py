@@ -1,7 +1,7 @@
-"""A recorded walk: the README's commands, run for real against the sandbox, with what they really print.
+"""A recorded walk: commands of the pages, run for real against the sandbox, with what they really print.
 
-    python docs/walk.py            run it and write commands and output between the README's markers
-    python docs/walk.py --check    run it and say where the README no longer tells the truth (exit code 1)
+    python docs/walk.py            run it and write commands and output between the markers of the pages
+    python docs/walk.py --check    run it and say where a page no longer tells the truth (exit code 1)
     python docs/walk.py --picture  also take docs/images/sandbox.png with Chromium
 
 Everything happens in a temporary folder, on free ports of 127.0.0.1, with an empty environment. Two runs differ in ids,
@@ -23,39 +23,96 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "images" / "sandbox.png"
 WIDTH = 100
 READY_WITHIN_S = 30.0
 TRAVELS_WITHIN_S = 20.0
 COMMAND_WITHIN_S = 30.0
-LONGEST_OUTPUT = 24  # lines of one command that the README shows
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
-# What the README shows, by the name of its markers. LEADGEN_ID stands for the lead that travelled.
-WALKS = {
-    "try": (
-        "leadloop leads list",
-        "leadloop leads show LEADGEN_ID",
-        "leadloop work list",
-        "leadloop crm list",
-        "leadloop crm try sandbox-crm --dry-run",
-        "leadloop config check leadloop.example.toml",
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a walk. LEADGEN_ID in it stands for the lead that travelled.
+
+    `most`: so many lines of its output are shown. `code`: the exit code it is to end with. `set_up`: not run, only shown.
+    `first`: what happens at Meta, or is waited for, before it.
+    """
+
+    line: str
+    most: int = 40
+    code: int = 0
+    set_up: bool = False
+    first: "Callable[[Running], None] | None" = None
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Commands shown one after the other in one page, between the markers that carry the walk's name."""
+
+    name: str
+    page: str
+    steps: tuple[Step, ...]
+
+
+def kill_token(here: "Running") -> None:
+    """The Page's token expires, and a lead comes in."""
+    call(f"{here.sandbox_url}/_sandbox/tokens", {"page_id": PAGE_ID, "action": "expire"})
+    call(f"{here.sandbox_url}/_sandbox/leads", {})
+    wait_until(lambda: bool(waiting(here)["lanes"]), TRAVELS_WITHIN_S, "the Page is held")
+    wait_until(
+        lambda: [row["code"] for row in waiting(here)["work"]] != [None], TRAVELS_WITHIN_S, "the lead has been tried"
     )
-}
+
+
+def mend_token(here: "Running") -> None:
+    call(f"{here.sandbox_url}/_sandbox/tokens", {"page_id": PAGE_ID, "action": "restore"})
+
+
+def wait_for_all(here: "Running") -> None:
+    wait_until(lambda: not waiting(here)["work"], TRAVELS_WITHIN_S, "nothing waits")
+
+
+WALKS = (
+    Walk(
+        "try",
+        "README.md",
+        (
+            Step(". .venv/bin/activate", set_up=True),
+            Step("leadloop leads list"),
+            Step("leadloop leads show LEADGEN_ID"),
+            Step("leadloop work list"),
+            Step("leadloop crm try sandbox-crm --dry-run", most=12),
+        ),
+    ),
+    Walk(
+        "check",
+        "docs/connect-a-page.md",
+        (
+            Step("cp leadloop.example.toml leadloop.toml", set_up=True),
+            Step("leadloop config check leadloop.toml", code=1),
+        ),
+    ),
+    Walk("crm", "docs/map-a-crm.md", (Step("leadloop crm list"),)),
+    Walk(
+        "held",
+        "docs/troubleshoot.md",
+        (
+            Step("leadloop work list --parked", code=1, first=kill_token),
+            Step("leadloop work retry --all", first=mend_token),
+            Step("leadloop work list", first=wait_for_all),
+        ),
+    ),
+)
+PAGE_ID = "101000000000001"  # the sandbox's first
 MORE_FORMS = ("301000000000002", "301000000000003")  # for the picture: leads in other languages
-MADE_UP = {
-    "ACME_PAGE_TOKEN": "EAAmadeup",
-    "CRM_SECRET": "whsec_bWFkZSB1cCBhbmQgbG9uZyBlbm91Z2gh",
-    "SALES_SLACK_URL": "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
-}
 
 
 @dataclass(frozen=True)
@@ -77,7 +134,7 @@ def running() -> Iterator[Running]:
     """`leadloop run --sandbox` from nothing; it is stopped, and its folder removed, at the end."""
     with tempfile.TemporaryDirectory(prefix="leadloop-walk-") as name:
         folder = Path(name)
-        shutil.copy(ROOT / "leadloop.example.toml", folder)
+        shutil.copy(ROOT / "leadloop.example.toml", folder / "leadloop.toml")
         environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": name,
@@ -85,7 +142,7 @@ def running() -> Iterator[Running]:
             "COLUMNS": str(WIDTH),
             "NO_COLOR": "1",
             "PYTHONPATH": str(ROOT),
-        } | MADE_UP
+        }
         port, sandbox_port = free_ports(2)
         here = Running(folder, port, sandbox_port, environment)
         command = ["run", "--sandbox", "--port", str(here.port), "--sandbox-port", str(here.sandbox_port)]
@@ -157,19 +214,28 @@ def submit(here: Running, **given: Any) -> str:
         return all(reached[place] > before[place] for place in ("crm", "alert"))
 
     wait_until(has_arrived, TRAVELS_WITHIN_S, "the lead is in the CRM and the alert has rung")
-    wait_until(lambda: not_waiting(here), TRAVELS_WITHIN_S, "nothing waits")
+    wait_for_all(here)
     return leadgen_id
 
 
-def not_waiting(here: Running) -> bool:
-    return bool(json.loads(run("leadloop work list --json", here))["work"] == [])
+def waiting(here: Running) -> dict[str, Any]:
+    """What `leadloop work list --json` tells: rows of work and lanes. Its exit code depends on what it found."""
+    found: dict[str, Any] = json.loads(start("leadloop work list --json", here).stdout)
+    return found
 
 
-def run(line: str, here: Running) -> str:
-    """What a command of the walk prints, on both of its outputs, as a person sees it."""
+def run(line: str, here: Running, *, code: int = 0) -> str:
+    """What a command prints, on both of its outputs, as a person sees it. It must end with the exit code told."""
+    done = start(line, here)
+    if done.returncode != code:
+        raise SystemExit(f"{line} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def start(line: str, here: Running) -> "subprocess.CompletedProcess[str]":
     program, *arguments = shlex.split(line)
     assert program == "leadloop", line
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "leadloop", *arguments],
         cwd=here.folder,
         env=here.environment,
@@ -179,22 +245,22 @@ def run(line: str, here: Running) -> str:
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        raise SystemExit(f"{line} ended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
 
 
-def record(here: Running, leadgen_id: str, lines: tuple[str, ...]) -> str:
+def record(here: Running, leadgen_id: str, steps: tuple[Step, ...]) -> str:
     """The commands with their output, as one fenced block. Ports are those of `make run`."""
     parts = []
-    for line in lines:
-        output = run(line.replace("LEADGEN_ID", leadgen_id), here)
-        output = output.replace(str(here.sandbox_port), "8001").replace(str(here.port), "8000")
-        shown = [row.rstrip() for row in output.rstrip().splitlines()]
-        if len(shown) > LONGEST_OUTPUT:
-            shown = [*shown[: LONGEST_OUTPUT - 1], "…"]
-        parts.append("\n".join([f"$ {line.replace('LEADGEN_ID', leadgen_id)}", *shown]))
-    return "```console\n$ . .venv/bin/activate\n" + "\n\n".join(parts) + "\n```"
+    for step in steps:
+        if step.first is not None:
+            step.first(here)
+        line = step.line.replace("LEADGEN_ID", leadgen_id)
+        shown = [] if step.set_up else [row.rstrip() for row in run(line, here, code=step.code).rstrip().splitlines()]
+        if len(shown) > step.most:
+            shown = [*shown[: step.most - 1], "…"]
+        parts.append("\n".join([f"$ {line}", *shown]))
+    text = "\n".join(part if step.set_up else part + "\n" for step, part in zip(steps, parts, strict=True))
+    text = text.replace(str(here.sandbox_port), "8001").replace(str(here.port), "8000")
+    return f"```console\n{text.rstrip()}\n```"
 
 
 _CHANGING = (
@@ -202,6 +268,7 @@ _CHANGING = (
     (re.compile(r"\b\d+ (s|min|h) ago"), "AGO"),
     (re.compile(r"\b\d+\.\d{3} s\b"), "SECONDS"),
     (re.compile(r"(\b|msg_)\d{9,}\b|\bcrm-\d+\b"), "ID"),
+    (re.compile(r"\b[A-Z][\w-]{16,}"), "TRACE"),  # fbtrace_id
     (re.compile(r"[ \t]+"), " "),
 )
 
@@ -219,7 +286,7 @@ def shape(block: str) -> list[str]:
 
 
 def find_block(text: str, name: str) -> tuple[int, int]:
-    """Where the block of a walk stands in the README, between its markers."""
+    """Where the block of a walk stands in its page, between its markers."""
     found = re.search(rf"<!-- walk: {re.escape(name)} -->\n(.*?)<!-- end of walk -->", text, re.DOTALL)
     if found is None:
         raise SystemExit(
@@ -234,10 +301,10 @@ def put(text: str, name: str, block: str) -> str:
 
 
 def compare(text: str, name: str, block: str) -> list[str]:
-    """The lines in which README and run differ, as a diff; none when the README tells the truth."""
+    """The lines in which page and run differ, as a diff; none when the page tells the truth."""
     begin, end = find_block(text, name)
     told, real = shape(text[begin:end].strip()), shape(block)
-    return list(difflib.unified_diff(told, real, "README.md", "what the commands print now", lineterm="", n=1))
+    return list(difflib.unified_diff(told, real, "what the page says", "what the commands print now", lineterm="", n=1))
 
 
 def take_picture(here: Running, path: Path) -> None:
@@ -255,29 +322,27 @@ def take_picture(here: Running, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="docs/walk.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when the README is not true")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a page is not true")
     parser.add_argument("--picture", action="store_true", help="also take docs/images/sandbox.png with Chromium")
     chosen = parser.parse_args(arguments)
-    text, differences = README.read_text(encoding="utf-8"), []
+    texts = {walk.page: (ROOT / walk.page).read_text(encoding="utf-8") for walk in WALKS}
+    differences: list[str] = []
     with running() as here:
         leadgen_id = submit(here)
-        for name, lines in WALKS.items():
-            block = record(here, leadgen_id, lines)
-            differences += compare(text, name, block)
-            text = put(text, name, block)
+        for walk in WALKS:
+            block = record(here, leadgen_id, walk.steps)
+            differences += compare(texts[walk.page], walk.name, block)
+            texts[walk.page] = put(texts[walk.page], walk.name, block)
         if chosen.picture:
             for form_id in MORE_FORMS:
                 submit(here, form_id=form_id)
             take_picture(here, PICTURE)
     if chosen.check:
-        print("\n".join(differences) or "The README's walk is true.")
+        print("\n".join(differences) or "The recorded walk is true.")
         return 1 if differences else 0
-    README.write_text(text, encoding="utf-8")
-    print(
-        "README.md has the walk of just now."
-        if differences
-        else "README.md was true already; its ids and times are new."
-    )
+    for page, text in texts.items():
+        (ROOT / page).write_text(text, encoding="utf-8")
+    print("The pages have the walk of just now." if differences else "The walk was true; its ids and times are new.")
     return 0
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need besides Python: Redis, PostgreSQL, Chromium. Installs what is missing with the system's package
+# What the tests need besides Python: Redis, PostgreSQL, Chromium, curl. Installs what is missing with the system's package
 # manager and says plainly what it could not install. Does nothing, quickly, when all is there.
 set -u
 
@@ -11,6 +11,7 @@ missing=""
 has redis-server || missing="$missing redis-server"
 has_postgres || missing="$missing postgresql"
 has_chromium || missing="$missing chromium"
+has curl || missing="$missing curl"
 [ -n "$missing" ] || exit 0
 
 echo "Installing for the tests:$missing"
@@ -29,6 +30,7 @@ elif has brew; then
       redis-server) brew install redis ;;
       postgresql) brew install postgresql@17 ;;
       chromium) brew install --cask chromium ;;
+      curl) brew install curl ;;
     esac
   done
 fi
@@ -37,4 +39,5 @@ failed=0
 has redis-server || { echo "Could not install Redis. Install it by hand (apt-get install redis-server, or brew install redis)."; failed=1; }
 has_postgres || { echo "Could not install PostgreSQL. Install it by hand (apt-get install postgresql, or brew install postgresql@17)."; failed=1; }
 has_chromium || { echo "Could not install Chromium. Install it by hand (apt-get install chromium, or brew install --cask chromium)."; failed=1; }
+has curl || { echo "Could not install curl. Install it by hand (apt-get install curl, or brew install curl)."; failed=1; }
 exit $failed

@@ -1,4 +1,4 @@
-"""The recorded walk of the README: how it is compared, and that it is true."""
+"""The recorded walk in the pages: how it is compared, and that it is true."""
 
 import importlib.util
 import subprocess
@@ -80,7 +80,7 @@ def test_missing_markers_are_told() -> None:
 
 
 @pytest.mark.services
-def test_the_readme_tells_what_the_commands_really_print() -> None:
+def test_the_pages_tell_what_the_commands_really_print() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "walk.py"), "--check"],
         cwd=ROOT,
