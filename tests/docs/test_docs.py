@@ -357,3 +357,41 @@ def test_nothing_in_the_tree_names(what: str) -> None:
     )
     assert found.returncode in (0, 1), found.stderr  # 1: nothing found
     assert found.stdout == ""
+
+
+# --- what the program says --------------------------------------------------------------------------------------------
+
+
+def source_text() -> str:
+    """All code, with the pieces of a sentence that stands over several lines put together."""
+    listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [ROOT / name for name in listed.splitlines() if not name.startswith("tests/")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files if path.is_file())
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+def told_in(name: str, heading: str, pattern: str) -> list[str]:
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(pattern, section, re.MULTILINE)
+
+
+def test_log_lines_named_in_the_pages_are_written() -> None:
+    named = told_in("operate.md", "Logs and Sentry", r"`([a-z]+_[a-z_]+)`")
+    named += told_in("troubleshoot.md", "What a notice got for an answer", r"`(notice_\w+)`")
+    named = [name for name in named if not name.endswith("_id")]
+    assert len(named) > 8
+    text = source_text()
+    assert [name for name in named if not re.search(rf'log\.\w+\(\s*"{name}"', text)] == []
+
+
+def test_sentences_quoted_in_troubleshoot_are_said() -> None:
+    quoted = told_in("troubleshoot.md", "It does not start", r"^\| `([^`]+)` \|")
+    assert len(quoted) > 6
+    text = source_text()
+
+    def is_said(sentence: str) -> bool:
+        pattern = re.escape(sentence).replace("8000", r"\{port\}").replace(r"127\.0\.0\.1", r"\{host\}")
+        return re.search(pattern, text) is not None
+
+    assert [sentence for sentence in quoted if not is_said(sentence)] == []
