@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, or_, update
 from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
@@ -33,8 +33,10 @@ _DELIVERED = _update(
 _MADE = _update(_delivery, ("made",))
 _SENT = _update(
     _notice,
-    ("target", "sent_at", "maybe_repeated"),
+    ("target", "sent_at"),
     state="sent",
+    # Once true it stays so: a worker that lost its lease may note its own ring after the one who rang again.
+    maybe_repeated=or_(_notice.c.maybe_repeated, bindparam("new_maybe_repeated", type_=_notice.c.maybe_repeated.type)),
     attempts=_notice.c.attempts + 1,
     **_RESULT,
 )
