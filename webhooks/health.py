@@ -1,13 +1,17 @@
 """For operators: /healthz (alive) and /readyz (able to keep a notice safe; 503 with the reasons otherwise)."""
 
+import contextlib
+
 from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from leadloop import __version__
 from leadloop.ports import Services
 from store.counters import add_metrics
+from store.migrate import find_schema_problem
+
+PROBE_WITHIN_S = 5.0
 
 bp = Blueprint("health", __name__)
 
@@ -30,22 +34,25 @@ def readyz() -> ResponseReturnValue:
 
 def find_reasons(services: Services) -> list[str]:
     """Why a notice could not be kept safe now; empty when it could."""
-    from store.migrate import find_schema_problem
-
     reasons = []
     if not services.settings.meta_app_secrets:
         reasons.append("META_APP_SECRET is not set: no notice can be verified.")
+    problem = _find_database_problem(services)
+    return [*reasons, problem] if problem else reasons
+
+
+def _find_database_problem(services: Services) -> str | None:
+    """Writes first: the writer has a time limit, while a connection to a database that hangs would wait for ever."""
     try:
-        with services.read() as session:
-            session.execute(text("SELECT 1"))
-        problem = find_schema_problem(services.engine)
-        if problem:
-            reasons.append(problem)
-        else:
-            services.writer.gather(_probe, 1.0, timeout_s=5.0)
-    except (SQLAlchemyError, TimeoutError) as caught:
-        reasons.append(f"The database does not take a write ({type(caught).__name__}): see its log and free space.")
-    return reasons
+        services.writer.gather(_probe, 1.0, timeout_s=PROBE_WITHIN_S)
+    except TimeoutError:
+        return "The database does not answer: see its log, and whether its disk stands still."
+    except SQLAlchemyError as caught:
+        found = f"The database does not take a write ({type(caught).__name__}): see its log and free space."
+        with contextlib.suppress(SQLAlchemyError):
+            return find_schema_problem(services.engine) or found
+        return found
+    return find_schema_problem(services.engine)
 
 
 def _probe(session: object, items: list[float]) -> list[None]:
