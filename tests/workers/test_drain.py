@@ -18,6 +18,7 @@ from store.models import Lane, Work
 from store.work import BACKFILL, WorkItem, add_work
 from workers.drain import Drainer, anything_due
 from workers.jobs import Effect, Job
+from workers.settling import LONGEST_REST_S
 
 
 def add(services: Services, kind: str, count: int, lane: str, **more: object) -> None:
@@ -163,6 +164,34 @@ def test_after_an_outage_the_first_success_wakes_all_that_waited(engine: Engine,
     assert lanes(engine) == {}
 
 
+def test_a_lone_row_notices_the_end_of_an_outage_without_waiting_for_its_own_back_off(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
+    services = make_services(engine, now=clock)
+    job = Recorder(Retryable("ill", code="http_503", outage=True))
+    add(services, "a", 1, "crm:1")
+    drainer = Drainer(services, {"a": Job(job)}, threads=2)
+    for _ in range(20):  # after so many tries its back-off is days
+        drainer.drain()
+        clock.forward(minutes=2)
+    assert job.calls == {1: 20}
+    drainer.drain()
+    (row,) = rows(engine)
+    assert row.due_at - clock() <= timedelta(seconds=LONGEST_REST_S)
+    job.trouble = None
+    clock.forward(seconds=LONGEST_REST_S + 1)
+    assert drainer.drain() == 1
+    assert rows(engine) == []
+
+
+def test_a_database_that_was_away_is_no_bug_of_ours(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    services = make_services(engine)
+    job = Recorder(OperationalError("SELECT", {}, Exception("server closed the connection")))
+    add(services, "a", 1, "crm:1")
+    Drainer(services, {"a": Job(job)}, threads=2).drain()
+    (row,) = rows(engine)
+    assert (row.state, row.code) == ("open", "database_away")
+    assert "job_raised" not in caplog.text
+
+
 def test_parks_after_the_limit_of_days_and_says_why(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
     services = make_services(engine, now=clock)
     add(services, "a", 1, "crm:1")
@@ -252,6 +281,55 @@ def test_the_grace_time_bounds_the_stop(engine: Engine) -> None:
     assert not thread.is_alive()
     assert took < 4
     while rows(engine):  # what was still in hand is settled when it comes back, if the process lives so long
+        time.sleep(0.02)
+
+
+def test_a_claim_under_way_when_the_stop_comes_is_given_back(engine: Engine) -> None:
+    services, job = make_services(engine), Recorder()
+    add(services, "a", 3, "crm:1")
+    claiming, release, original = threading.Event(), threading.Event(), services.writer.write
+
+    def slow(operation):  # type: ignore[no-untyped-def]
+        if operation.__name__ == "take":
+            claiming.set()
+            assert release.wait(10)
+        return original(operation)
+
+    services.writer.write = slow  # type: ignore[method-assign]
+    drainer = Drainer(services, {"a": Job(job)}, threads=4)
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    assert claiming.wait(10)
+    stopper = threading.Thread(target=drainer.stop, args=(10.0,))
+    stopper.start()
+    while not drainer.stopping:
+        time.sleep(0.01)
+    release.set()
+    stopper.join(timeout=15)
+    thread.join(timeout=15)
+    left = rows(engine)
+    assert len(left) + len(job.calls) == 3
+    assert {row.holder for row in left} <= {None}, "nobody has these rows: they would wait for their lease"
+
+
+def test_stopping_twice_takes_the_grace_time_once(engine: Engine) -> None:
+    services, release = make_services(engine), threading.Event()
+    started = threading.Event()
+    add(services, "a", 1, "crm:1")
+    drainer = Drainer(
+        services, {"a": Job(lambda _item, _services: started.set() or release.wait(30) and None)}, threads=2
+    )
+    thread = threading.Thread(target=drainer.drain)
+    thread.start()
+    assert started.wait(10)
+    drainer.stop(0.5)
+    began = time.monotonic()
+    drainer.stop(20.0)
+    took = time.monotonic() - began
+    release.set()
+    thread.join(timeout=15)
+    assert took < 10
+    while rows(engine):
         time.sleep(0.02)
 
 
