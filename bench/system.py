@@ -31,7 +31,7 @@ default_country = "US"
 [[connections]]
 name = "crm"
 adapter = "webhook"
-settings = {{ url = "http://127.0.0.1:%d/crm", secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", allow_private = true }}
+settings = {{ url = "http://127.0.0.1:%d/crm", secret = "whsec_{KEY}", allow_private = true }}
 
 [[routes]]
 pages = ["*"]
@@ -100,7 +100,7 @@ def running(mode: str, *, graph_ms: float = 100, crm_ms: float = 100, work: bool
             "LEADLOOP_SECRET_KEY": KEY,
             "LOG_LEVEL": "WARNING",
             "DATABASE_URL": f"sqlite:///{folder}/leadloop.db",
-            "PYTHONPATH": str(Path(__file__).parent.parent) ,
+            "PYTHONPATH": str(Path(__file__).parent.parent),
         }
         if mode == "services":
             postgres, redis = start_postgres(), start_redis()
@@ -128,7 +128,7 @@ def _commands(mode: str, port: int, *, work: bool) -> list[list[str]]:
         return [web]
     if mode == "embedded":
         return [["run", "--port", str(port)]]
-    return [web, ["worker"], ["clock"]]
+    return [web, ["worker", "--processes", "2"], ["clock"]]
 
 
 def _configure(system: System) -> None:

@@ -102,5 +102,7 @@ class Services:
 
     def cached(self, name: str, make: Callable[[], Result]) -> Result:
         """Something this process keeps for as long as it runs (adapters with open connections, forms read)."""
-        found: Result = self.caches.get(name) or self.caches.setdefault(name, make())
+        if name not in self.caches:
+            self.caches.setdefault(name, make())
+        found: Result = self.caches[name]
         return found

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, false, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from store.models import RawEvent
-from store.sql import Prepared, insert_new, table_of
-from store.work import add_work
+from store.models import RawEvent, Work
+from store.sql import MakeInsert, Prepared, insert_new, table_of
+from store.work import FRESH, queue_name
 
 EVENT_LANE = "events"
 
@@ -55,7 +55,8 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
     added = _ADD_EVENTS.run(session, list(rows.values())).all()
     new = {(source, digest): event_id for event_id, source, digest in added}
     if new:
-        add_work(session, "event", sorted(new.values()), EVENT_LANE, now=events[0].received_at)
+        at = events[0].received_at
+        _ADD_READING.run(session, [{"of_event": event_id, "at": at} for event_id in sorted(new.values())])
     fresh: list[bool] = []
     seen: set[tuple[str, str]] = set()
     for key in keys:
@@ -77,6 +78,27 @@ def mark_read(session: Session, event_id: int, *, verdict: str, reason: str | No
 
 _TABLE = table_of(RawEvent)
 _ADD_EVENTS = insert_new(RawEvent, ["source", "body_sha256"], "id", "source", "body_sha256")
+
+
+def _build_add_reading(insert: MakeInsert, _dialect: str) -> Any:
+    """The work of reading an event: like add_work(), with what never differs written out, as every notice pays for it."""
+    table = table_of(Work)
+    at = bindparam("at", type_=table.c.due_at.type)
+    return insert(table).values(
+        kind=literal_column("'event'"),
+        subject_id=bindparam("of_event"),
+        lane=literal_column(f"'{EVENT_LANE}'"),
+        queue=literal_column(f"'{queue_name(FRESH, EVENT_LANE)}'"),
+        state=literal_column("'open'"),
+        attempts=literal_column("0"),
+        lost=literal_column("0"),
+        outage=false(),
+        due_at=at,
+        added_at=at,
+    )
+
+
+_ADD_READING = Prepared(_build_add_reading)
 _COUNT_REPEAT = Prepared(
     lambda _insert, _dialect: (
         update(_TABLE)

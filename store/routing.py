@@ -64,11 +64,19 @@ _MAPPINGS = Prepared(
 )
 
 
+def _configured(session: Session, name: str, statement: Prepared) -> list[Any]:
+    """Rows of the configuration, read once in a transaction: in a burst many leads share one."""
+    if name not in session.info:
+        session.info[name] = statement.run(session).all()
+    rows: list[Any] = session.info[name]
+    return rows
+
+
 def find_plan(session: Session, *, page_id: str, form_id: str | None) -> Plan:
     """All routes that match are followed; each connection and notifier once. Removed ones are left out."""
     routes = [
         (connections, notifiers)
-        for pages, forms, connections, notifiers in _ROUTES.run(session)
+        for pages, forms, connections, notifiers in _configured(session, "routes", _ROUTES)
         if matches(pages, page_id) and matches(forms, form_id)
     ]
     if not routes:
@@ -76,8 +84,10 @@ def find_plan(session: Session, *, page_id: str, form_id: str | None) -> Plan:
     connections = {name for names, _others in routes for name in names}
     notifiers = {name for _others, names in routes for name in names}
     return Plan(
-        tuple(row.id for row in _CONNECTIONS.run(session) if row.name in connections),
-        tuple((row.id, row.changed_at) for row in _NOTIFIERS.run(session) if row.name in notifiers)
+        tuple(row.id for row in _configured(session, "connections", _CONNECTIONS) if row.name in connections),
+        tuple(
+            (row.id, row.changed_at) for row in _configured(session, "notifiers", _NOTIFIERS) if row.name in notifiers
+        )
         if notifiers
         else (),
     )

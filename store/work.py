@@ -249,17 +249,6 @@ def wake(
     return int(changed.rowcount)  # type: ignore[attr-defined]
 
 
-def release_holders(session: Session, *, holders: list[str], now: datetime) -> int:
-    """Make rows of workers that are known to be dead due at once, instead of at the end of their lease."""
-    changed = session.execute(
-        update(Work)
-        .where(Work.holder.in_(holders), Work.state == "open")
-        .values(due_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    return int(changed.rowcount)  # type: ignore[attr-defined]
-
-
 def list_work(session: Session, *, parked: bool = False, limit: int = 200, after_id: int = 0) -> list[Work]:
     """Rows by id; `parked` picks those that wait for a person (parked or failed)."""
     query = select(Work).where(Work.id > after_id).order_by(Work.id).limit(limit)

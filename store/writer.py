@@ -2,12 +2,12 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from store.engine import session_on
@@ -17,16 +17,35 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 MOST_TOGETHER = 256
+LINGER_S = 0.003  # when several came together the last time, more are on their way: one flush for all
 Operation = Callable[[Session], Any]
 GatheredOperation = Callable[[Session, list[Any]], list[Any]]
 
 
-@dataclass
 class _Waiting:
-    operation: Any
-    item: Any = None
-    gathered: bool = False
-    future: "Future[Any]" = field(default_factory=Future)
+    """Somebody who waits for their operation. A bare lock is the cheapest way to wait that Python has."""
+
+    __slots__ = ("caught", "done", "gathered", "item", "operation", "result")
+
+    def __init__(self, operation: Any, item: Any = None, *, gathered: bool = False) -> None:
+        self.operation = operation
+        self.item = item
+        self.gathered = gathered
+        self.result: Any = None
+        self.caught: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def tell(self, result: Any, caught: BaseException | None = None) -> None:
+        self.result, self.caught = result, caught
+        self.done.release()
+
+    def wait(self, timeout_s: float | None) -> Any:
+        if not self.done.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise TimeoutError("the database did not answer in time")
+        if self.caught is not None:
+            raise self.caught
+        return self.result
 
 
 class GroupWriter:
@@ -42,6 +61,7 @@ class GroupWriter:
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._connection: Connection | None = None
 
     def write(self, operation: Callable[[Session], Result]) -> Result:
         """Run `operation` in a transaction; return its result once it is durably committed."""
@@ -72,7 +92,7 @@ class GroupWriter:
         if self._thread is None:
             self._start()
         self._waiting.put(waiting)
-        return waiting.future.result(timeout_s)
+        return waiting.wait(timeout_s)
 
     def _start(self) -> None:
         with self._lock:
@@ -81,10 +101,13 @@ class GroupWriter:
                 self._thread.start()
 
     def _loop(self) -> None:
+        together = 0
         while True:
             first = self._waiting.get()
             if first is None:
                 return
+            if together > 1:
+                time.sleep(LINGER_S)
             group, last = [first], False
             while len(group) < MOST_TOGETHER and not last:
                 try:
@@ -95,26 +118,38 @@ class GroupWriter:
                     last = True
                 else:
                     group.append(another)
+            together = len(group)
             self._commit(group)
+            if last or self._waiting.empty():
+                self._let_go()
             if last:
                 return
 
-    def _commit(self, group: list[_Waiting]) -> None:
+    def _commit(self, group: list[_Waiting], *, again: bool = False) -> None:
         try:
             results = self._run(group)
         except Exception as caught:
-            if len(group) == 1:
-                group[0].future.set_exception(caught)
+            self._let_go()
+            if len(group) == 1 and (again or not _is_disconnect(caught)):
+                group[0].tell(None, caught)
             else:
                 for one in group:
-                    self._commit([one])
+                    self._commit([one], again=True)
             return
         for one, result in zip(group, results, strict=True):
-            one.future.set_result(result)
+            one.tell(result)
+
+    def _let_go(self) -> None:
+        """Hand the connection back to the pool: between two groups of a burst it is kept, in a pause it is not."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _run(self, group: list[_Waiting]) -> list[Any]:
         results: dict[int, Any] = {}
-        with self._engine.begin() as connection, session_on(connection) as session:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        with self._connection.begin(), session_on(self._connection) as session:
             session.info["deferred"] = {}
             for operation, members in _by_operation(group):
                 if members[0].gathered:
@@ -125,6 +160,11 @@ class GroupWriter:
             session.flush()
             run_deferred(session)
         return [results[id(one)] for one in group]
+
+
+def _is_disconnect(caught: Exception) -> bool:
+    """The server ended the connection (it was started anew, say): on a new one the same may work at once."""
+    return isinstance(caught, DBAPIError) and caught.connection_invalidated
 
 
 def _by_operation(group: list[_Waiting]) -> list[tuple[Any, list[_Waiting]]]:

@@ -19,6 +19,7 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from leadloop.templates import parse_template
 from store.deliveries import note_delivered, note_delivery_failed, note_made, note_pushed
+from store.lanes import crm_lane
 from store.lead_path import DeliveryToMake, load_delivery
 from store.leads import StoryLine, add_story
 from store.locks import exclusive
@@ -123,6 +124,8 @@ def find_adapter(delivery: DeliveryToMake, services: Services) -> CrmAdapter:
             kept[1].close()
         kept = (connection.changed_at, make_adapter(connection, services))
         cache[delivery.connection_id] = kept
+        caps: dict[str, int] = services.cached("lane_caps", dict)
+        caps[crm_lane(delivery.connection_id)] = kept[1].max_in_flight
     return kept[1]
 
 

@@ -44,7 +44,7 @@ class Drainer:
         self._threads = threads
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="job")
         self._holder = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._room = LaneRoom(threads)
+        self._room = LaneRoom(threads, services.cached("lane_caps", dict))
         self._lock = threading.Lock()
         self._draining = threading.Lock()
         self._claiming = threading.Lock()

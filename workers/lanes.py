@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 
 SLOW_S = 2.0
 MOST_WHEN_SLOW = 4
@@ -14,8 +15,10 @@ OTHER_CAP = 16
 class LaneRoom:
     """Counts what is in flight by lane. A lane that is slow gets few places until it is quick again."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, caps: Mapping[str, int] | None = None) -> None:
+        """`caps` bounds single lanes below their kind's cap (what an adapter says its CRM can take)."""
         self._threads = threads
+        self._caps = caps if caps is not None else {}
         self._lock = threading.Lock()
         self._in_flight: dict[str, int] = defaultdict(int)
         self._started: dict[str, list[float]] = defaultdict(list)
@@ -45,6 +48,7 @@ class LaneRoom:
         if lane in self._probed:
             return MOST_WHEN_TROUBLED
         cap = min(CAPS.get(lane.partition(":")[0], OTHER_CAP), max(1, self._threads - 1))
+        cap = min(cap, self._caps.get(lane, cap))
         oldest = self._started[lane][0] if self._started[lane] else None
         slow_now = oldest is not None and time.monotonic() - oldest > SLOW_S
         if slow_now or self._last_took_s.get(lane, 0.0) > SLOW_S:

@@ -44,10 +44,17 @@ SANDBOX_MODES = ("always", "auto", "never")
     type=click.Choice(SANDBOX_MODES),
     help="Start a pretend Meta and CRM beside it. [dim]auto[/]: only when META_APP_SECRET is not set.",
 )
+@click.option(
+    "--processes",
+    default=min(2, os.cpu_count() or 1),
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Each receives and works; two make use of a second core.",
+)
 @click.option("--sandbox-port", default=8001, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_context
-def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, sandbox_port: int) -> None:
-    """Everything in one process: receives notices, reads leads, fills the CRM, rings the sales team.
+def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, processes: int, sandbox_port: int) -> None:
+    """Everything in one go: receives notices, reads leads, fills the CRM, rings the sales team.
 
     On SQLite, or whatever DATABASE_URL says; brings the database up to date by itself and applies LEADLOOP_CONFIG.
     Ctrl-C finishes what is in hand.
@@ -76,7 +83,7 @@ def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, sandbox_por
         if sandbox is not None:
             sandbox.start()
         _tell(host, port, settings, sandbox, applied)
-        _serve(settings, f"{host}:{port}")
+        _serve(settings, f"{host}:{port}", processes)
     finally:
         if sandbox is not None:
             sandbox.stop()
@@ -164,7 +171,7 @@ def _require_free(host: str, port: int, option: str) -> None:
             ) from caught
 
 
-def _serve(settings: Settings, bind: str) -> None:
+def _serve(settings: Settings, bind: str, processes: int) -> None:
     embedded: list[tuple[EmbeddedWorker, Services]] = []
 
     def make_app() -> Flask:
@@ -189,7 +196,7 @@ def _serve(settings: Settings, bind: str) -> None:
         make_app,
         settings,
         bind=bind,
-        workers=1,
+        workers=processes,
         on_start=start,
         on_stop=stop,
     ).run()
