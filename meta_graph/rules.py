@@ -80,13 +80,12 @@ RENEW = (
 )
 LEADS_ACCESS = (
     "Business settings > Integrations > Leads access > the Page: assign your app and the token's user, or restore the"
-    " default access; the token needs leads_retrieval. leadloop doctor --page shows Meta's own reason. Then: leadloop work"
-    " retry."
+    " default access; the token needs leads_retrieval. Then: leadloop work retry."
 )
 GRANT = (
     "Give the token what is missing: generate it anew with leads_retrieval and the other permissions of the set-up guide;"
     " in App Review, advanced access for Pages of others; Business settings > Integrations > Leads access: assign the app."
-    " leadloop doctor --page shows which. What waits then goes on by itself."
+    " What waits then goes on by itself."
 )
 CHECK_APP = (
     "Compare META_APP_SECRET with App settings > Basic > App secret of the app that made the token (several, comma-separated,"

@@ -317,7 +317,7 @@ def test_stopping_twice_takes_the_grace_time_once(engine: Engine) -> None:
     started = threading.Event()
     add(services, "a", 1, "crm:1")
     drainer = Drainer(
-        services, {"a": Job(lambda _item, _services: started.set() or release.wait(30) and None)}, threads=2
+        services, {"a": Job(lambda _item, _services: started.set() or (release.wait(30) and None))}, threads=2
     )
     thread = threading.Thread(target=drainer.drain)
     thread.start()
