@@ -30,7 +30,7 @@ from workers.settling import TOLERATED, note_failure, note_success, wait_as_prob
 
 log = get_logger(__name__)
 BUSY = 8
-GATHER_S = 0.004  # when busy, wait this long so that neighbours are claimed and settled in one transaction
+GATHER_S = 0.010  # when busy, wait this long so that neighbours are claimed and settled in one transaction
 SETTLE_TRIES = 6
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)  # no bug of ours, and nothing that the lead has done
 

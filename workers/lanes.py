@@ -8,7 +8,7 @@ from collections.abc import Mapping
 SLOW_S = 2.0
 MOST_WHEN_SLOW = 4
 MOST_WHEN_TROUBLED = 1  # a probe
-CAPS = {"events": 2, "graph": 32, "crm": 24, "alert": 16, "backfill": 2}
+CAPS = {"events": 16, "graph": 32, "crm": 24, "alert": 16, "backfill": 2}
 OTHER_CAP = 16
 
 

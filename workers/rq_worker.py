@@ -3,6 +3,7 @@
 Should Redis be away, the process drains by itself: the sweeper looks every second, and losing Redis loses nothing.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
+from rq.worker import WorkerStatus
 
 from leadloop.logs import get_logger
 from leadloop.ports import Services
@@ -26,6 +29,7 @@ from workers.sweeper import Sweeper
 log = get_logger(__name__)
 DRAIN_S = 60.0
 POLL_WITHOUT_REDIS_S = 0.25
+LEAVE_S = 3.0  # after the grace time: to write down the last and to close
 
 
 class WorkerProcess:
@@ -65,13 +69,16 @@ def _redis_of(services: Services) -> Any:
 
 
 class OpenWorker(SimpleWorker):
-    """RQ's worker without a fork for each job, told to finish what is in hand on SIGTERM."""
+    """RQ's worker without a fork for each job. Signals are ours to handle, as they come between two of these as well."""
 
-    on_stop: Callable[[], None] = staticmethod(lambda: None)
+    def _install_signal_handlers(self) -> None:
+        return None
 
-    def request_stop(self, signum: Any, frame: Any) -> None:
-        self.on_stop()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+    def stop_serving(self) -> None:
+        """For a signal handler: end work() after the job in hand. Raises StopRequested when there is none."""
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
 
 
 def work_with_redis(services: Services) -> None:
@@ -80,24 +87,44 @@ def work_with_redis(services: Services) -> None:
     CURRENT[:] = [process]
     sweeper = Sweeper(services, process.drain_beside)
     sweeper.start()
+    serving: list[OpenWorker] = []
 
-    def stop_soon() -> None:
+    def stop_soon(*_: object) -> None:
         process.stop.set()
-        threading.Thread(target=process.drainer.stop, args=(services.settings.stop_grace_s,), daemon=True).start()
+        grace_s = services.settings.stop_grace_s
+        threading.Thread(target=process.drainer.stop, args=(grace_s,), daemon=True).start()
+        leave_at_last(grace_s)
+        if serving:
+            serving[0].stop_serving()
 
-    signal.signal(signal.SIGTERM, lambda *_: stop_soon())
-    signal.signal(signal.SIGINT, lambda *_: stop_soon())
-    while not process.stop.is_set():
-        try:
-            redis = connect(services.settings.redis_url)
-            worker = OpenWorker([Queue(QUEUE, connection=redis)], connection=redis)
-            worker.on_stop = stop_soon
-            worker.work(logging_level="WARNING", with_scheduler=False)
-        except (RedisError, OSError, ValueError) as caught:
-            log.warning("redis_away", error=type(caught).__name__, note="draining by the sweeper meanwhile")
-        process.stop.wait(1.0)
+    signal.signal(signal.SIGTERM, stop_soon)
+    signal.signal(signal.SIGINT, stop_soon)
+    with contextlib.suppress(StopRequested):
+        while not process.stop.is_set():
+            _serve(process, serving)
+            process.stop.wait(1.0)
     process.drainer.stop(services.settings.stop_grace_s)
     sweeper.stop()
+
+
+def _serve(process: WorkerProcess, serving: list[OpenWorker]) -> None:
+    """Work for Redis until it goes away, or until StopRequested."""
+    try:
+        redis = connect(process.services.settings.redis_url)
+        serving.append(OpenWorker([Queue(QUEUE, connection=redis)], connection=redis))
+        if not process.stop.is_set():
+            serving[0].work(logging_level="WARNING", with_scheduler=False)
+    except (RedisError, OSError, ValueError) as caught:
+        log.warning("redis_away", error=type(caught).__name__, note="draining by the sweeper meanwhile")
+    finally:
+        serving.clear()
+
+
+def leave_at_last(grace_s: float) -> None:
+    """Let nothing keep a process that was told to stop, such as a database that hangs: leases hand on what it holds."""
+    timer = threading.Timer(grace_s + LEAVE_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 def work_without_redis(services: Services) -> None:
@@ -108,6 +135,7 @@ def work_without_redis(services: Services) -> None:
 
     def stop_soon(*_: object) -> None:
         process.stop.set()
+        leave_at_last(services.settings.stop_grace_s)
 
     signal.signal(signal.SIGTERM, stop_soon)
     signal.signal(signal.SIGINT, stop_soon)
@@ -163,7 +191,19 @@ class Family:
                 self._children.pop(pid, None)
 
 
+def stop_without(parent: int) -> None:
+    """Stop this process as SIGTERM does when its parent has ended: killed with -9, it could not tell us."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
 def spawn_worker(threads: int) -> int:
-    """Start one worker process of this program; its process id."""
+    """Start one worker process of this program; its process id. It stops when this process is no longer there."""
     arguments = [sys.executable, "-m", "leadloop", "worker", "--processes", "1", "--threads", str(threads)]
+    arguments += ["--parent", str(os.getpid())]
     return os.posix_spawn(sys.executable, arguments, dict(os.environ))

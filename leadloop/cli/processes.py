@@ -34,13 +34,14 @@ def web(ctx: click.Context, host: str, port: int, processes: int) -> None:
 @click.command()
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="To use several cores.")
 @click.option("--threads", default=None, type=click.IntRange(1, 512), help="Calls side by side in each process.")
+@click.option("--parent", type=int, hidden=True, help="Stop when the process of this id is no longer the parent.")
 @click.pass_context
-def worker(ctx: click.Context, processes: int, threads: int | None) -> None:
+def worker(ctx: click.Context, processes: int, threads: int | None, parent: int | None) -> None:
     """Read leads from Meta, put them into the CRMs, ring the sales team.
 
     Any number of these may run, on any number of machines. SIGTERM finishes what is in hand within 25 seconds.
     """
-    from workers.rq_worker import Family, spawn_worker, work_with_redis, work_without_redis
+    from workers.rq_worker import Family, spawn_worker, stop_without, work_with_redis, work_without_redis
 
     settings: Settings = ctx.obj.settings
     start_logging(settings)
@@ -50,6 +51,8 @@ def worker(ctx: click.Context, processes: int, threads: int | None) -> None:
         close_services(services)
         Family(processes, lambda: spawn_worker(settings.worker_threads)).run()
         return
+    if parent is not None:
+        stop_without(parent)
     if settings.redis_url:
         work_with_redis(services)
     else:
