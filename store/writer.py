@@ -62,6 +62,7 @@ class GroupWriter:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._busy_since: float | None = None
 
     def write(self, operation: Callable[[Session], Result]) -> Result:
         """Run `operation` in a transaction; return its result once it is durably committed."""
@@ -91,6 +92,9 @@ class GroupWriter:
     def _put(self, waiting: _Waiting, timeout_s: float | None = None) -> Any:
         if self._thread is None:
             self._start()
+        since = self._busy_since
+        if timeout_s is not None and since is not None and time.monotonic() - since > timeout_s:
+            raise TimeoutError("the database has not answered for a while")  # do not queue behind one that hangs
         self._waiting.put(waiting)
         return waiting.wait(timeout_s)
 
@@ -119,7 +123,9 @@ class GroupWriter:
                 else:
                     group.append(another)
             together = len(group)
+            self._busy_since = time.monotonic()
             self._commit(group)
+            self._busy_since = None
             if last or self._waiting.empty():
                 self._let_go()
             if last:

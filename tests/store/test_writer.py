@@ -1,6 +1,7 @@
 """The group writer: one transaction for those who arrive together, and nobody pays for a neighbour."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -93,8 +94,13 @@ def test_waiting_for_a_database_that_hangs_is_bounded(writer: GroupWriter) -> No
     release, thread = block(writer)
     with pytest.raises(TimeoutError):
         writer.gather(lambda _session, items: items, 1, timeout_s=0.05)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):  # whoever comes now does not even queue up
+        writer.gather(lambda _session, items: items, 1, timeout_s=0.04)
+    assert time.monotonic() - began < 0.04
     release.set()
     thread.join(10)
+    assert writer.gather(lambda _session, items: items, 1, timeout_s=10) == 1
 
 
 def test_a_commit_that_fails_is_told_to_everybody_and_the_next_one_works(tmp_path) -> None:  # type: ignore[no-untyped-def]
