@@ -1,0 +1,45 @@
+"""Whole systems of real processes; everything a test started is ended with it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import PostgresServer, RedisServer, start_postgres, start_redis
+from services.system import System, make_system
+
+Make = Callable[..., System]
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that may be killed: it belongs to this module alone."""
+    server = start_postgres()
+    yield server
+    if server.process.poll() is not None:
+        server.start_again()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that may be killed."""
+    server = start_redis()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def new_system(tmp_path: Path) -> Iterator[Make]:
+    """make_system() on a folder of its own; closed after the test."""
+    made: list[System] = []
+
+    def make(**how: object) -> System:
+        folder = tmp_path / f"system-{len(made)}"
+        folder.mkdir()
+        how.setdefault("database_url", f"sqlite:///{folder}/leadloop.db")
+        made.append(make_system(folder, **how))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for system in made:
+        system.close()
