@@ -1,5 +1,6 @@
 """Real servers of the tests' own: PostgreSQL and Redis on free ports, with their data in temporary folders."""
 
+import contextlib
 import glob
 import os
 import pwd
@@ -77,10 +78,8 @@ class PostgresServer:
 
         family = [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]
         for one in family:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-            except psutil.NoSuchProcess:
-                pass
         self.process.wait(timeout=10)
 
     def start_again(self) -> None:

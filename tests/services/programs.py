@@ -118,6 +118,14 @@ class Program:
                 continue
         return found
 
+    def is_connected_to(self, port: int) -> bool:
+        """Whether one of its processes has a connection open to this port, such as the database's: then it is up."""
+        for one in self.group():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(found.raddr and found.raddr.port == port for found in one.net_connections("tcp")):
+                    return True
+        return False
+
     def signal(self, signum: int) -> None:
         assert self.process is not None
         self.process.send_signal(signum)

@@ -12,7 +12,7 @@ import pytest
 from servers import PostgresServer
 from services.conftest import Make
 from services.notices import fill_in, one_by_one
-from services.programs import wait_until
+from services.programs import Program, wait_until
 from services.system import QUICK, System, say
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(150)]
@@ -25,9 +25,17 @@ def system(new_system: Make, own_postgres: PostgresServer, request: pytest.Fixtu
     name = "away_" + "".join(one if one.isalnum() else "_" for one in request.node.name[-40:])
     own_postgres.run_sql(f"CREATE DATABASE {name}")
     environment = QUICK | {"LEADLOOP_STOP_GRACE_S": str(GRACE_S)}
-    made = new_system(database_url=own_postgres.url(name), environment=environment)
-    made.start(made.web(), ["worker"], ["clock"])
+    made = new_system(database_url=own_postgres.url(name), environment=environment, postgres=own_postgres)
+    start_connected(made, made.web(), ["worker"], ["clock"])
     return made
+
+
+def start_connected(system: System, *commands: list[str]) -> list[Program]:
+    """Start programs, and wait until each of them is up: one that starts without its database ends at once."""
+    assert system.postgres is not None
+    port, started = system.postgres.port, system.start(*commands)
+    wait_until(lambda: all(program.is_connected_to(port) for program in started), "connections to PostgreSQL")
+    return started
 
 
 @contextmanager
@@ -75,8 +83,7 @@ def test_postgres_hangs(system: System, own_postgres: PostgresServer, backends: 
     system.sender().send(one_by_one(before))
     system.wait_arrived(before)
     system.wait_idle()
-    ending = system.start(["worker"], ["clock"])
-    time.sleep(2)
+    ending = start_connected(system, ["worker"], ["clock"])
     sender = system.sender(threads=24, timeout_s=40.0, again_after_s=1.0)  # more than the web has threads
     looker = Looker(system)
     began = time.monotonic()
