@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 MOST_TOGETHER = 256
+DEADLOCK = "40P01"
+AWAKE_S = 1.0  # a database that answers within this time, even with an error, does not hang
 LINGER_S = 0.003  # when several came together the last time, more are on their way: one flush for all
 Operation = Callable[[Session], Any]
 GatheredOperation = Callable[[Session, list[Any]], list[Any]]
@@ -62,7 +64,10 @@ class GroupWriter:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        self._busy_since: float | None = None
+        self._busy_since: float | None = None  # time.monotonic() of the transaction under way
+        self._ill_since: float | None = (
+            None  # when those before it failed, each after a long wait: of the first of them
+        )
 
     def write(self, operation: Callable[[Session], Result]) -> Result:
         """Run `operation` in a transaction; return its result once it is durably committed."""
@@ -77,7 +82,8 @@ class GroupWriter:
     ) -> Result:
         """Like write(), for an operation that serves many items in one statement: results in the order of items.
 
-        Raises TimeoutError when the database has not answered in `timeout_s`; it may still be written later.
+        Raises TimeoutError when the database has not answered in `timeout_s`; it may still be written later. The time
+        for which it has not answered those before counts, so that nobody queues behind a database that hangs.
         """
         return self._put(_Waiting(operation, item, gathered=True), timeout_s)  # type: ignore[no-any-return]
 
@@ -93,8 +99,10 @@ class GroupWriter:
         if self._thread is None:
             self._start()
         since = self._busy_since
-        if timeout_s is not None and since is not None and time.monotonic() - since > timeout_s:
-            raise TimeoutError("the database has not answered for a while")  # do not queue behind one that hangs
+        if timeout_s is not None and since is not None:
+            timeout_s -= time.monotonic() - since
+            if timeout_s <= 0:
+                raise TimeoutError("the database has not answered for a while")
         self._waiting.put(waiting)
         return waiting.wait(timeout_s)
 
@@ -123,27 +131,29 @@ class GroupWriter:
                 else:
                     group.append(another)
             together = len(group)
-            self._busy_since = time.monotonic()
-            self._commit(group)
+            began = time.monotonic()
+            self._busy_since = began if self._ill_since is None else self._ill_since
+            answered = self._commit(group) or time.monotonic() - began < AWAKE_S
+            self._ill_since = None if answered else self._busy_since
             self._busy_since = None
             if last or self._waiting.empty():
                 self._let_go()
             if last:
                 return
 
-    def _commit(self, group: list[_Waiting], *, again: bool = False) -> None:
+    def _commit(self, group: list[_Waiting], *, again: bool = False) -> bool:
+        """Whether the database took any of it."""
         try:
             results = self._run(group)
         except Exception as caught:
             self._let_go()
             if len(group) == 1 and (again or not _is_disconnect(caught)):
                 group[0].tell(None, caught)
-            else:
-                for one in group:
-                    self._commit([one], again=True)
-            return
+                return False
+            return sum(self._commit([one], again=True) for one in group) > 0
         for one, result in zip(group, results, strict=True):
             one.tell(result)
+        return True
 
     def _let_go(self) -> None:
         """Hand the connection back to the pool: between two groups of a burst it is kept, in a pause it is not."""
@@ -169,8 +179,11 @@ class GroupWriter:
 
 
 def _is_disconnect(caught: Exception) -> bool:
-    """The server ended the connection (it was started anew, say): on a new one the same may work at once."""
-    return isinstance(caught, DBAPIError) and caught.connection_invalidated
+    """The server ended the connection (it was started anew, say) or chose us as the one to give way in a deadlock: the
+    same may work at once on a second try."""
+    if not isinstance(caught, DBAPIError):
+        return False
+    return caught.connection_invalidated or getattr(caught.orig, "sqlstate", None) == DEADLOCK
 
 
 def _by_operation(group: list[_Waiting]) -> list[tuple[Any, list[_Waiting]]]:

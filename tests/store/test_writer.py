@@ -103,6 +103,50 @@ def test_waiting_for_a_database_that_hangs_is_bounded(writer: GroupWriter) -> No
     assert writer.gather(lambda _session, items: items, 1, timeout_s=10) == 1
 
 
+def test_attempts_that_fail_slowly_one_after_the_other_are_one_hang(
+    writer: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connecting takes five seconds and fails, again and again: nobody is to wait for his eight behind that."""
+    monkeypatch.setattr("store.writer.AWAKE_S", 0.1)
+    errors: list[Exception] = []
+
+    def fail_slowly() -> tuple[threading.Event, threading.Thread]:
+        held, release = threading.Event(), threading.Event()
+
+        def fail(_session: Session) -> None:
+            held.set()
+            release.wait(10)
+            raise OperationalError("connect", {}, Exception("timeout expired"))
+
+        def write() -> None:
+            try:
+                writer.write(fail)
+            except OperationalError as caught:
+                errors.append(caught)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert held.wait(10)
+        return release, thread
+
+    for _ in range(2):
+        release, thread = fail_slowly()
+        time.sleep(0.2)
+        release.set()
+        thread.join(10)
+    release, thread = fail_slowly()
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        writer.gather(lambda _session, items: items, 1, timeout_s=0.3)
+    assert time.monotonic() - began < 0.2
+    release.set()
+    thread.join(10)
+    assert len(errors) == 3
+    assert writer.gather(lambda _session, items: items, 1, timeout_s=10) == 1, (
+        "with nothing under way it is tried again"
+    )
+
+
 def test_a_commit_that_fails_is_told_to_everybody_and_the_next_one_works(tmp_path) -> None:  # type: ignore[no-untyped-def]
     engine = make_engine(f"sqlite:///{tmp_path}/full.db")
     Base.metadata.create_all(engine)
