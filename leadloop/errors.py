@@ -29,6 +29,7 @@ class LeadloopError(Exception):
         self.code = code
         self.action = action
         self.scope: Scope = scope
+        self.fingerprint: str | None = None  # of the token or settings it was met with, to notice that they changed
 
 
 class Retryable(LeadloopError):

@@ -155,7 +155,7 @@ def read_event(body: bytes) -> EventContent:
     if not isinstance(entries, list):
         content.problems.append("the body has no list `entry`")
         return content
-    about = parsed.get("object") if isinstance(parsed.get("object"), str) else "?"
+    about = _word(parsed.get("object")) if isinstance(parsed.get("object"), str) else "?"
     for position, entry in enumerate(entries):
         if len(content.leads) + len(content.updates) + content.unused.total() >= MOST_UPDATES:
             content.problems.append(f"more than {MOST_UPDATES} updates in one body; the rest is kept unread")
@@ -222,9 +222,9 @@ def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, 
                 value["form_id"],
                 value["ad_id"],
                 value["updated_time"],
-                value["area"],
-                value["event"],
-                tuple(value["updated_fields"]),
+                _word(value["area"]) if value["area"] else None,
+                _word(value["event"]) if value["event"] else None,
+                tuple(_word(name) for name in value["updated_fields"][:50]),
             )
         )
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from leadloop.logs import get_logger
@@ -60,7 +59,7 @@ class DatabaseCounters:
             return
         try:
             self._writer.write(lambda session: add_metrics(session, pending))
-        except SQLAlchemyError as caught:
+        except Exception as caught:  # whatever it was: the thread lives on, and what was counted is not thrown away
             log.warning("counters_not_written", error=type(caught).__name__)
             with self._lock:
                 for key, amount in pending.items():

@@ -29,6 +29,7 @@ class Rest:
     message: str | None = None
     action: str | None = None
     fingerprint: str | None = None
+    failed: bool = True  # False: nothing went wrong, the other side only wants fewer calls
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
         rest_until=rest.until,
         since=now,
         hold=rest.hold,
-        failures=1,
+        failures=int(rest.failed),
         fingerprint=rest.fingerprint,
         code=rest.code,
         message=rest.message,
@@ -77,7 +78,7 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
             "rest_until": func.max(Lane.rest_until, statement.excluded.rest_until)
             if session.get_bind().dialect.name == "sqlite"
             else func.greatest(Lane.rest_until, statement.excluded.rest_until),
-            "failures": Lane.failures + 1,
+            "failures": Lane.failures + int(rest.failed),
             **told,
         },
         where=~keep_hold,

@@ -53,6 +53,7 @@ class DeliveryToMake:
 
     id: int
     lead_id: int
+    state: str
     steps: list[str]
     made: list[list[str | None]]
     remote_kind: str | None
@@ -72,10 +73,12 @@ class DeliveryToMake:
 
 @dataclass(frozen=True)
 class NoticeToSend:
-    """An alert with the lead's card and the notifier it goes through. `rung`: addresses with a notice of this lead."""
+    """An alert with the lead's card and the notifier it goes through."""
 
     id: int
     lead_id: int
+    state: str
+    code: str | None
     target: str
     leadgen_id: str
     received_at: datetime
@@ -121,6 +124,7 @@ _READ_DELIVERY = Prepared(
         select(
             _delivery.c.id,
             _delivery.c.lead_id,
+            _delivery.c.state,
             _delivery.c.steps,
             _delivery.c.made,
             _delivery.c.remote_kind,
@@ -150,6 +154,8 @@ _READ_NOTICE = Prepared(
         select(
             _notice.c.id,
             _notice.c.lead_id,
+            _notice.c.state,
+            _notice.c.code,
             _notice.c.target,
             _lead.c.leadgen_id,
             _lead.c.received_at,
@@ -169,8 +175,10 @@ _READ_NOTICE = Prepared(
     )
 )
 _RUNG = Prepared(
-    lambda _insert, _dialect: select(_notice.c.target).where(
-        _notice.c.lead_id == bindparam("of_lead"), _notice.c.notifier_id == bindparam("of_notifier")
+    lambda _insert, _dialect: (
+        select(_notice.c.id, _notice.c.target)
+        .where(_notice.c.lead_id == bindparam("of_lead"), _notice.c.notifier_id == bindparam("of_notifier"))
+        .order_by(_notice.c.id)
     )
 )
 
@@ -191,10 +199,10 @@ def load_notice(session: Session, notice_id: int) -> NoticeToSend:
     return NoticeToSend(*_one(session, _READ_NOTICE, notice_id))
 
 
-def find_rung(session: Session, notice: NoticeToSend) -> frozenset[str]:
-    """The addresses of this notifier that have a notice of this lead."""
+def find_rung(session: Session, notice: NoticeToSend) -> list[tuple[int, str]]:
+    """(notice id, address) of all notices of this lead and notifier, in the order in which they were made."""
     rows = _RUNG.run(session, {"of_lead": notice.lead_id, "of_notifier": notice.notifier_id})
-    return frozenset(rows.scalars())
+    return [(notice_id, target) for notice_id, target in rows]
 
 
 def _one(session: Session, statement: Prepared, wanted: int) -> Any:

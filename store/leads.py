@@ -59,7 +59,8 @@ def add_leads(
 
     A lead that is known keeps what it has; that it was announced again becomes a line of its story.
     """
-    unique = {notice.leadgen_id: notice for notice in reversed(list(notices))}
+    found = {notice.leadgen_id: notice for notice in reversed(list(notices))}
+    unique = dict(sorted(found.items()))  # in one order everywhere, so that two processes never wait in a circle
     if not unique:
         return {}, set()
     rows = [
@@ -81,8 +82,8 @@ def add_leads(
     new = set(ids)
     known = [leadgen_id for leadgen_id in unique if leadgen_id not in new]
     if known:
-        found = session.execute(select(Lead.leadgen_id, Lead.id).where(Lead.leadgen_id.in_(known)))
-        ids |= dict(found.all())
+        there = session.execute(select(Lead.leadgen_id, Lead.id).where(Lead.leadgen_id.in_(known)))
+        ids |= dict(there.all())
     _tell_arrival(session, ids, new, at=received_at, source=source, raw_event_id=raw_event_id)
     by_lane: dict[str, list[int]] = {}
     for leadgen_id in new if read else ():

@@ -52,7 +52,7 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
                 "verdict": "new",
                 "repeats": 0,
             }
-    added = _ADD_EVENTS.run(session, list(rows.values())).all()
+    added = _ADD_EVENTS.run(session, [rows[key] for key in sorted(rows)]).all()
     new = {(source, digest): event_id for event_id, source, digest in added}
     if new:
         at = events[0].received_at

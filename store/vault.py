@@ -8,7 +8,24 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy.engine import make_url
 
-from leadloop.errors import SettingsError
+from leadloop.errors import NeedsHuman, SettingsError
+
+
+class SecretUnopened(NeedsHuman, SettingsError):
+    """A stored secret does not open with the keys there are: everything that needs it is held until it does."""
+
+    def __init__(self) -> None:
+        NeedsHuman.__init__(
+            self,
+            "A stored secret does not open with LEADLOOP_SECRET_KEY.",
+            code="secret_unopened",
+            action="Put the key that sealed it back (several keys are allowed, separated by commas), or apply the"
+            " configuration file again.",
+            scope="lane",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.action}"
 
 
 class FernetVault:
@@ -23,14 +40,11 @@ class FernetVault:
         return self._seal(plain.encode()).decode()
 
     def open(self, sealed: str) -> str:
-        """Raises SettingsError when none of the keys fits."""
+        """Raises SecretUnopened when none of the keys fits."""
         try:
             return self._open(sealed)
         except InvalidToken:
-            raise SettingsError(
-                "A stored secret does not open with LEADLOOP_SECRET_KEY: put the key that sealed it back (several keys"
-                " are allowed, separated by commas), or apply the configuration file again."
-            ) from None
+            raise SecretUnopened from None
 
 
 def fingerprint(plain: str) -> str:

@@ -209,6 +209,19 @@ _NOT_DONE = Prepared(
 )
 
 
+def renew(session: Session, items: list[WorkItem], *, until: datetime) -> None:
+    """Push the end of the leases of rows that are still being worked on."""
+    _RENEW.run(
+        session,
+        [{"item_id": item.id, "by": item.holder, "tries": item.attempts, "lease_end": until} for item in items],
+    )
+
+
+_RENEW = Prepared(
+    lambda _insert, _dialect: update(_TABLE).where(_MINE).values(due_at=bindparam("lease_end", type_=_TIME))
+)
+
+
 def give_back(session: Session, items: list[WorkItem], *, now: datetime) -> None:
     """Return claimed rows that were not begun, as if they had not been claimed."""
     for item in items:

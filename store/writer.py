@@ -99,7 +99,7 @@ class GroupWriter:
         if self._thread is None:
             self._start()
         since = self._busy_since
-        if timeout_s is not None and since is not None:
+        if timeout_s and since is not None:
             timeout_s -= time.monotonic() - since
             if timeout_s <= 0:
                 raise TimeoutError("the database has not answered for a while")

@@ -19,7 +19,7 @@ from store.raw_events import ReceivedEvent, add_raw_events
 from webhooks.signature import SignatureInvalid, verify_signature
 
 MOST_BYTES = 4 * 1024 * 1024  # Meta sends up to 3 MB (facts §1.7)
-COMMIT_WITHIN_S = 8.0
+COMMIT_WITHIN_S = 4.0
 KEPT_HEADERS = ("Content-Type", "User-Agent", "X-Hub-Signature-256")
 
 bp = Blueprint("meta", __name__)

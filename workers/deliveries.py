@@ -27,27 +27,30 @@ from store.models import Connection
 from store.routing import find_mapping
 from store.vault import fingerprint
 from store.work import WorkItem
-from workers.jobs import Effect
+from workers.jobs import Effect, working_with
 from workers.leads import require_card
 from workers.telling import tell_failure
 
 log = get_logger(__name__)
 
 
-def run(item: WorkItem, services: Services) -> Effect:
+def run(item: WorkItem, services: Services) -> Effect | None:
     """Put one lead into one CRM. Safe to repeat: the adapter upserts, and what is noted as done is not done again."""
     with services.read() as session:
         delivery = load_delivery(session, item.subject_id)
         fields = find_mapping(session, connection=delivery.connection_name, form_id=delivery.form_id)
+    if delivery.state == "delivered":
+        return None
     if delivery.removed_at is not None:
         raise NeedsHuman(
             f"The connection {delivery.connection_name!r} is no longer in the configuration.",
             code="connection_removed",
             action="Add it again and retry, or leave this lead where it is.",
         )
-    adapter = find_adapter(delivery, services)
+    adapter, settings_fingerprint = find_adapter(delivery, services)
     card = make_card(adapter, require_card(delivery.card, delivery.leadgen_id), fields)
-    ref, steps = _push(item, services, delivery, adapter, card)
+    with working_with(settings_fingerprint):
+        ref, steps = _push(item, services, delivery, adapter, card)
     _measure(services, delivery)
 
     def effect(session: Session, now: datetime) -> None:
@@ -113,20 +116,22 @@ def connection_fingerprint(connection: Connection, services: Services) -> str:
     return fingerprint(services.vault.open(connection.settings_sealed))
 
 
-def find_adapter(delivery: DeliveryToMake, services: Services) -> CrmAdapter:
-    """The adapter of a connection, kept with its open HTTP connections until the settings change."""
-    cache: dict[int, tuple[datetime, CrmAdapter]] = services.cached("adapters", dict)
+def find_adapter(delivery: DeliveryToMake, services: Services) -> tuple[CrmAdapter, str]:
+    """The adapter of a connection and the fingerprint of its settings, kept with its open HTTP connections until the
+    settings change."""
+    cache: dict[int, tuple[datetime, CrmAdapter, str]] = services.cached("adapters", dict)
     kept = cache.get(delivery.connection_id)
     if kept is None or kept[0] != delivery.changed_at:
         with services.read() as session:
             connection = session.get_one(Connection, delivery.connection_id)
+        made = (connection.changed_at, make_adapter(connection, services), connection_fingerprint(connection, services))
         if kept is not None:
             kept[1].close()
-        kept = (connection.changed_at, make_adapter(connection, services))
+        kept = made
         cache[delivery.connection_id] = kept
         caps: dict[str, int] = services.cached("lane_caps", dict)
         caps[crm_lane(delivery.connection_id)] = kept[1].max_in_flight
-    return kept[1]
+    return kept[1], kept[2]
 
 
 def make_adapter(connection: Connection, services: Services) -> CrmAdapter:

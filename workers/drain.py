@@ -4,6 +4,7 @@ The same function under RQ and without it. Any process may call it, any number o
 and a caller that dies leaves rows that fall due again when their lease ends.
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -23,7 +24,7 @@ from leadloop.errors import LeadloopError, Retryable, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes, rest_lane
-from store.work import WorkItem, claim, give_back, lane_of, read_queues, settle, settle_done
+from store.work import WorkItem, claim, give_back, lane_of, read_queues, renew, settle, settle_done
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success, wait_as_probe
@@ -55,6 +56,7 @@ class Drainer:
         self._abandoned = threading.Event()
         self._stop_by = float("inf")
         self._settled: Counter[str] = Counter()
+        self._renewed_at = time.monotonic()
 
     def wake(self) -> None:
         """Something may be due: a drain that is running looks at once."""
@@ -105,14 +107,22 @@ class Drainer:
         before = self._settled.total()
         while True:
             self._wake.clear()
-            claimed = 0 if time.monotonic() > until else self._take()
+            over = time.monotonic() > until  # what is in hand goes on by itself; nobody waits here for a slow call
+            claimed = 0 if over else self._take()
             with self._lock:
                 busy = len(self._in_hand)
-            if (not busy and not claimed) or self._abandoned.is_set():
+            if over or (not busy and not claimed) or self._abandoned.is_set():
                 return self._settled.total() - before
+            self._renew_guarded()
             self._wake.wait(timeout=0.5)
             if busy >= BUSY:
                 time.sleep(GATHER_S)
+
+    def _renew_guarded(self) -> None:
+        try:
+            self.renew_leases()
+        except SQLAlchemyError as caught:
+            log.warning("leases_not_renewed", error=type(caught).__name__)
 
     def _take(self) -> int:
         """Claim what there is room for and start on it; how many rows."""
@@ -184,7 +194,12 @@ class Drainer:
         with structlog.contextvars.bound_contextvars(work_id=item.id, kind=item.kind, attempt=item.attempts):
             try:
                 effect, verdict, rest = self._run(item)
-                self._settle(item, effect, verdict, rest)
+                try:
+                    self._settle(item, effect, verdict, rest)
+                except DATABASE_AWAY:
+                    raise
+                except Exception as caught:
+                    self._settle_bare(item, verdict, caught)
             except Exception as caught:
                 # Not even noting it worked (the database is away): the lease ends and the row falls due again.
                 log.error("row_not_settled", error=type(caught).__name__)
@@ -194,6 +209,29 @@ class Drainer:
                     self._begun.discard(item.id)
                 self._room.leave(item.lane, took_s=time.monotonic() - started)
                 self._wake.set()
+
+    def _settle_bare(self, item: WorkItem, verdict: Verdict, caught: Exception) -> None:
+        """What was to be noted could not be: a bug of ours, or a value no column takes. The row waits or parks with
+        that reason, instead of being run again at the end of every lease."""
+        sentry_sdk.capture_exception(caught)
+        log.exception("effect_raised", error=type(caught).__name__)
+        now = self._services.now()
+        if verdict.state == "done":
+            policy = self._services.settings.retry_policy
+            verdict = judge(caught, attempts=item.attempts, added_at=item.added_at, now=now, policy=policy)
+        _write_again(self._services, lambda session: settle(session, item, verdict, now=now))
+
+    def renew_leases(self) -> None:
+        """Keep what is in hand ours while it is being worked on. Called now and then; cheap when nothing is due."""
+        lease_s = self._services.settings.lease_s
+        if time.monotonic() - self._renewed_at < lease_s / 3:
+            return
+        self._renewed_at = time.monotonic()
+        with self._lock:
+            items = list(self._in_hand.values())
+        if items:
+            until = self._services.now() + timedelta(seconds=lease_s)
+            self._services.writer.write(lambda session: renew(session, items, until=until))
 
     def _run(self, item: WorkItem) -> tuple[Effect | None, Verdict, Rest | None]:
         job = self._jobs.get(item.kind)
@@ -219,11 +257,15 @@ class Drainer:
                 now=now,
                 policy=self._services.settings.retry_policy,
             )
-            return None, wait_as_probe(verdict, now=now), self._rest_for(item, job, verdict)
+            return None, wait_as_probe(verdict, now=now), self._rest_for(item, job, verdict, caught)
 
-    def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict) -> Rest | None:
+    def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict, caught: Exception) -> Rest | None:
         if verdict.lane_rest_until is None:
             return None
+        fingerprint = getattr(caught, "fingerprint", None)
+        if fingerprint is None and job is not None and verdict.hold:
+            with contextlib.suppress(LeadloopError):  # a secret that does not open has no fingerprint
+                fingerprint = job.fingerprint(item, self._services)
         return Rest(
             lane=item.lane,
             until=verdict.lane_rest_until,
@@ -231,7 +273,7 @@ class Drainer:
             code=verdict.code,
             message=verdict.message,
             action=verdict.action,
-            fingerprint=job.fingerprint(item, self._services) if job and verdict.hold else None,
+            fingerprint=fingerprint if verdict.hold else None,
         )
 
     def _settle(self, item: WorkItem, effect: Effect | None, verdict: Verdict, rest: Rest | None) -> None:
@@ -241,14 +283,15 @@ class Drainer:
             now = services.now()
             if effect is not None:
                 effect(session, now)
-            elif job is not None and verdict.state != "done":
-                job.fail(session, item, verdict, now)
             if verdict.state == "done":
                 settle_done(session, [item])
                 if self._room.is_troubled(item.lane):
                     note_success(session, item.lane, now=now)
                 return False
-            settle(session, item, verdict, now=now)
+            if not settle(session, item, verdict, now=now):
+                return False  # somebody else has the row by now: a late failure must not undo what they noted
+            if job is not None:
+                job.fail(session, item, verdict, now)
             if rest is not None:
                 return rest_lane(session, rest, now=now)
             if verdict.outage:
@@ -272,7 +315,7 @@ def _write_again(services: Services, write: object) -> bool:
     for left in range(SETTLE_TRIES - 1, -1, -1):
         try:
             return services.writer.write(write)  # type: ignore[arg-type]
-        except SQLAlchemyError as caught:
+        except DATABASE_AWAY as caught:
             if not left:
                 raise
             log.warning("settle_failed", error=type(caught).__name__, tries_left=left)

@@ -23,7 +23,7 @@ class EmbeddedWorker:
         self._rung = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="drain", daemon=True)
-        self._sweeper = Sweeper(services, self.ring, also=lambda: run_due_quietly(services))
+        self._sweeper = Sweeper(services, self.ring, also=self._keep_up)
         bell.connect(self.ring)
 
     def ring(self) -> None:
@@ -42,6 +42,10 @@ class EmbeddedWorker:
         self._drainer.stop(self._services.settings.stop_grace_s)
         self._sweeper.stop()
 
+    def _keep_up(self) -> None:
+        self._drainer.renew_leases()
+        run_due(self._services)
+
     def _loop(self) -> None:
         load_services()  # a third of a second of imports that the first alert need not wait for
         while not self._stop.is_set():
@@ -52,7 +56,3 @@ class EmbeddedWorker:
             except Exception as caught:
                 log.exception("drain_failed", error=type(caught).__name__)
                 self._stop.wait(0.5)
-
-
-def run_due_quietly(services: Services) -> None:
-    run_due(services)

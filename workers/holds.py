@@ -1,5 +1,7 @@
 """Held lanes: free those whose token or settings have changed, whoever changed them (a file, the environment, a person)."""
 
+import contextlib
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -7,6 +9,7 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import crm_lane, free_changed, graph_lane
 from store.models import Connection, Lane, Notifier, Page
+from store.vault import SecretUnopened
 from workers.deliveries import connection_fingerprint
 from workers.leads import page_fingerprint, page_token
 from workers.notices import notifier_fingerprint
@@ -30,12 +33,14 @@ def free_changed_lanes(services: Services) -> None:
 def current_fingerprints(session: Session, services: Services, lanes: list[str]) -> dict[str, str]:
     """Name → fingerprint of what the lane works with now, for the lanes named and all connections and notifiers."""
     pages = {page.page_id: page for page in session.scalars(select(Page))}
-    found = {
-        graph_lane(page_id): page_fingerprint(page_token(pages.get(page_id), services))
-        for page_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("graph:")}
-    }
-    for connection in session.scalars(select(Connection)):
-        found[crm_lane(connection.id)] = connection_fingerprint(connection, services)
-    for notifier in session.scalars(select(Notifier)):
-        found[f"alert:{notifier.id}"] = notifier_fingerprint(notifier, services)
+    found: dict[str, str] = {}
+    for page_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("graph:")}:
+        with contextlib.suppress(SecretUnopened):
+            found[graph_lane(page_id)] = page_fingerprint(page_token(pages.get(page_id), services))
+    for connection in session.scalars(select(Connection).where(Connection.removed_at.is_(None))):
+        with contextlib.suppress(SecretUnopened):
+            found[crm_lane(connection.id)] = connection_fingerprint(connection, services)
+    for notifier in session.scalars(select(Notifier).where(Notifier.removed_at.is_(None))):
+        with contextlib.suppress(SecretUnopened):
+            found[f"alert:{notifier.id}"] = notifier_fingerprint(notifier, services)
     return found

@@ -4,19 +4,30 @@ A job reads what it needs, calls out, and returns an Effect: what to write down.
 that settles the row, so that a fact and the work it causes are never apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from leadloop.errors import Verdict
+from leadloop.errors import LeadloopError, Verdict
 from leadloop.ports import Services
 from store.work import WorkItem
 
 Effect = Callable[[Session, datetime], None]
 Run = Callable[[WorkItem, Services], Effect | None]
 Fail = Callable[[Session, WorkItem, Verdict, datetime], None]
+
+
+@contextmanager
+def working_with(fingerprint: str) -> Iterator[None]:
+    """Whatever is raised inside was met with this token or these settings, although they may be others by now."""
+    try:
+        yield
+    except LeadloopError as caught:
+        caught.fingerprint = caught.fingerprint or fingerprint
+        raise
 
 
 def note_nothing(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:

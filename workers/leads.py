@@ -20,7 +20,7 @@ from store.models import Page
 from store.routing import Plan, add_plan, find_plan
 from store.vault import fingerprint
 from store.work import BACKFILL, WorkItem
-from workers.jobs import Effect
+from workers.jobs import Effect, working_with
 from workers.targets import fingerprints_of
 from workers.telling import tell_failure
 
@@ -28,6 +28,7 @@ log = get_logger(__name__)
 ALERT_WITHIN = timedelta(hours=24)
 FORM_TRIES = 2  # so often a lead waits for its form to become readable; then it goes on without
 MOST_FORMS = 500
+TROUBLE_LASTS = timedelta(seconds=10)
 FORM_AGAIN_AFTER = timedelta(minutes=10)  # a form that could not be read, or did not know an answer, is asked again
 
 
@@ -41,8 +42,9 @@ def run(item: WorkItem, services: Services) -> Effect:
     token = open_token(lead.token_sealed, services)
     if token is None:
         raise no_token(lead.page_id)
-    answer = _graph(services).read_lead(lead.leadgen_id, token=token, page_id=lead.page_id)
-    form, fresh_form = _find_form(answer, lead, token, services, patient=item.attempts > FORM_TRIES)
+    with working_with(page_fingerprint(token)):
+        answer = _graph(services).read_lead(lead.leadgen_id, token=token, page_id=lead.page_id)
+        form, fresh_form = _find_form(answer, lead, token, services, patient=item.attempts > FORM_TRIES)
     card = build_card(
         answer,
         form=form,
@@ -161,6 +163,7 @@ class FormReader:
         self._lock = Lock()
         self._locks: dict[str, Lock] = {}
         self._recent: dict[str, tuple[datetime, dict[str, Any] | None]] = {}
+        self._trouble: dict[str, tuple[datetime, Retryable]] = {}
 
     def find(
         self,
@@ -182,9 +185,17 @@ class FormReader:
             last = max((at for at in (asked_at, tried_at) if at), default=None)
             if last is not None and timedelta(0) <= now() - last < FORM_AGAIN_AFTER:
                 return recent or known, None
-            found = read()
+            trouble_at, trouble = self._trouble.get(form_id, (None, None))
+            if trouble is not None and trouble_at is not None and timedelta(0) <= now() - trouble_at < TROUBLE_LASTS:
+                raise trouble  # those who waited for this form need not each find out for themselves
+            try:
+                found = read()
+            except Retryable as caught:
+                self._trouble[form_id] = (now(), caught)
+                raise
             if len(self._recent) > MOST_FORMS:
                 self._recent.clear()
+                self._trouble.clear()
             self._recent[form_id] = (now(), found or known)
             return found or known, found
 

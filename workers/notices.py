@@ -16,26 +16,31 @@ from store.leads import StoryLine, add_story
 from store.models import Notifier
 from store.vault import fingerprint
 from store.work import WorkItem
-from workers.jobs import Effect
+from workers.jobs import Effect, working_with
 from workers.leads import require_card
-from workers.targets import targets_of
+from workers.targets import target_set_fingerprint, targets_of
 from workers.telling import tell_failure
 
 log = get_logger(__name__)
+UNANSWERED = ("timeout", "connection_broken")  # the service may have rung although its answer never came
 
 
-def run(item: WorkItem, services: Services) -> Effect:
+def run(item: WorkItem, services: Services) -> Effect | None:
     """Ring one address about one lead.
 
-    Not safe to repeat by itself: when an earlier worker died with this row in hand (`item.lost`), the address may have
-    been rung already; it is rung again, once, and counted.
+    Not safe to repeat by itself: when an earlier worker died with this row in hand (`item.lost`), or no answer came, the
+    address may have been rung already; it is rung again and counted. One that is noted as sent is never rung again.
     """
     with services.read() as session:
         notice = load_notice(session, item.subject_id)
+    if notice.state == "sent":
+        return None
     target = _find_target(notice, services)
-    maybe_repeated = item.lost > 0
+    maybe_repeated = item.lost > 0 or notice.code in UNANSWERED
     card = card_from_row(require_card(notice.card, notice.leadgen_id))
-    send(target, build_message(card, notice.template, now=services.now(), body_format=target.body_format))
+    message = build_message(card, notice.template, now=services.now(), body_format=target.body_format)
+    with working_with(target_set_fingerprint(notice.notifier_id, services)):
+        send(target, message)
     took_s = (services.now() - notice.received_at).total_seconds()
     services.counters.observe("leadloop_webhook_to_alert_seconds", took_s, notifier=notice.notifier_name)
     if maybe_repeated:
@@ -84,9 +89,13 @@ def _find_target(notice: NoticeToSend, services: Services) -> Target:
     if addresses:
         with services.read() as session:
             rung = find_rung(session, notice)
-        for target in addresses:
-            if target.fingerprint not in rung:
-                return target
+        # Each notice whose address is gone takes the address of its own place among those not rung yet.
+        there = {target.fingerprint for target in addresses}
+        orphans = [notice_id for notice_id, target in rung if target not in there]
+        unused = [target for target in addresses if target.fingerprint not in {old for _id, old in rung}]
+        place = orphans.index(notice.id) if notice.id in orphans else len(unused)
+        if place < len(unused):
+            return unused[place]
     raise NeedsHuman(
         f"The address of this alert is no longer in the notifier {notice.notifier_name!r}.",
         code="address_removed",

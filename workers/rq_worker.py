@@ -41,6 +41,11 @@ class WorkerProcess:
         self.stop = threading.Event()
         load_services()  # a third of a second of imports that the first alert need not wait for
 
+    def keep_up(self) -> None:
+        """What a process without a clock beside it does each time round."""
+        self.drainer.renew_leases()
+        run_due(self.services)
+
     def drain_beside(self) -> None:
         """Called by the sweeper: drain on this thread unless the RQ job is draining."""
         self.drainer.drain(max_s=DRAIN_S)
@@ -85,7 +90,7 @@ def work_with_redis(services: Services) -> None:
     """Serve the RQ queue until SIGTERM; while Redis is away, drain by sweeping."""
     process = WorkerProcess(services)
     CURRENT[:] = [process]
-    sweeper = Sweeper(services, process.drain_beside)
+    sweeper = Sweeper(services, process.drain_beside, also=process.drainer.renew_leases)
     sweeper.start()
     serving: list[OpenWorker] = []
 
@@ -131,7 +136,7 @@ def work_without_redis(services: Services) -> None:
     """Poll the database until SIGTERM (several processes and machines may do so)."""
     process = WorkerProcess(services)
     CURRENT[:] = [process]
-    sweeper = Sweeper(services, process.drain_beside, every_s=POLL_WITHOUT_REDIS_S, also=lambda: _run_due(services))
+    sweeper = Sweeper(services, process.drain_beside, every_s=POLL_WITHOUT_REDIS_S, also=process.keep_up)
 
     def stop_soon(*_: object) -> None:
         process.stop.set()
@@ -143,10 +148,6 @@ def work_without_redis(services: Services) -> None:
     process.stop.wait()
     process.drainer.stop(services.settings.stop_grace_s)
     sweeper.stop()
-
-
-def _run_due(services: Services) -> None:
-    run_due(services)
 
 
 class Family:

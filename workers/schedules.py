@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from leadloop.errors import LeadloopError
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.models import Schedule
@@ -47,7 +48,7 @@ def run_due(services: Services) -> list[str]:
         try:
             if run_scheduled(periodic.name, services):
                 ran.append(periodic.name)
-        except SQLAlchemyError as caught:
+        except (SQLAlchemyError, LeadloopError) as caught:
             log.warning("schedule_failed", schedule=periodic.name, error=type(caught).__name__)
     return ran
 

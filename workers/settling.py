@@ -39,5 +39,9 @@ def note_failure(session: Session, lane: str, verdict: Verdict, *, now: datetime
 
 
 def note_success(session: Session, lane: str, *, now: datetime) -> bool:
-    """It works (again): what waited because of the outage is due now."""
+    """It works (again): what waited because of the outage is due now. A rest that was asked for is kept: calls that were
+    under way when it began say nothing about it."""
+    lane_now = find_lane(session, lane)
+    if lane_now is not None and lane_now.rest_until > now:
+        return False
     return free_lane(session, lane, now=now)

@@ -48,3 +48,5 @@ class Sweeper:
                     self._also()
             except SQLAlchemyError as caught:
                 log.warning("sweep_failed", error=type(caught).__name__)
+            except Exception as caught:  # a thread that everything leans on must outlive any bug
+                log.exception("sweep_failed", error=type(caught).__name__)

@@ -1,25 +1,50 @@
 """The addresses of a notifier, opened and made ready once in each process."""
 
 import json
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.send import Target, targets
 from store.models import Notifier
+from store.vault import SecretUnopened, fingerprint
+
+log = get_logger(__name__)
+UNOPENED = "unopened"  # the address of a notice made while its notifier's secret did not open
+
+
+@dataclass(frozen=True)
+class _Opened:
+    changed_at: datetime
+    fingerprint: str
+    targets: list[Target] = field(repr=False)
 
 
 def targets_of(notifier_id: int, changed_at: datetime, services: Services) -> list[Target]:
-    """The notifier's addresses as Targets; opened anew when it has changed."""
-    cache: dict[int, tuple[datetime, list[Target]]] = services.cached("targets", dict)
+    """The notifier's addresses as Targets; opened anew when it has changed. Raises SecretUnopened."""
+    cache: dict[int, _Opened] = services.cached("targets", dict)
     kept = cache.get(notifier_id)
-    if kept is None or kept[0] != changed_at:
+    if kept is None or kept.changed_at != changed_at:
         with services.read() as session:
             notifier = session.get_one(Notifier, notifier_id)
-        urls = json.loads(services.vault.open(notifier.urls_sealed))
-        kept = (notifier.changed_at, targets(urls, notifier=notifier.name))
+        opened = services.vault.open(notifier.urls_sealed)
+        ready = targets(json.loads(opened), notifier=notifier.name)
+        kept = _Opened(notifier.changed_at, fingerprint(opened), ready)
         cache[notifier_id] = kept
-    return kept[1]
+    return kept.targets
+
+
+def target_set_fingerprint(notifier_id: int, services: Services) -> str:
+    """The fingerprint of the addresses that targets_of() gave last."""
+    cache: dict[int, _Opened] = services.cached("targets", dict)
+    return cache[notifier_id].fingerprint
 
 
 def fingerprints_of(notifier_id: int, changed_at: datetime, services: Services) -> list[str]:
-    return [target.fingerprint for target in targets_of(notifier_id, changed_at, services)]
+    """What a lead's notices are named by. A notifier that does not open costs its own alert only, and that one waits."""
+    try:
+        return [target.fingerprint for target in targets_of(notifier_id, changed_at, services)]
+    except SecretUnopened:
+        log.error("notifier_unopened", notifier_id=notifier_id)
+        return [UNOPENED]

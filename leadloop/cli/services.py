@@ -150,6 +150,7 @@ class _UsageNotes:
             code="usage",
             message=f"Meta's allowance is used to {hint.percent:.0f} %, so calls rest for a while.",
             action="Nothing: it goes on by itself.",
+            failed=False,
         )
         try:
             self._writer.write(lambda session: rest_lane(session, rest, now=now))

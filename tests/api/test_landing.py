@@ -173,7 +173,11 @@ def test_database_away(app, services):
     def read():
         raise OperationalError("SELECT", {}, Exception("gone"))
 
-    app.extensions["leadloop"] = dataclasses.replace(services, read=read, caches={})
+    class Broken:
+        def gather(self, *_args, **_kwargs):
+            raise OperationalError("INSERT", {}, Exception("gone"))
+
+    app.extensions["leadloop"] = dataclasses.replace(services, read=read, writer=Broken(), caches={})
     seen = text_of(app.test_client().get("/"))
     assert "Not ready." in seen
     assert "The database does not take a write" in seen

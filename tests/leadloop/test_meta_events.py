@@ -165,6 +165,16 @@ def test_the_object_is_sniffed_without_ever_raising(body: bytes, expected: str |
     assert sniff_object(body) == expected
 
 
+def test_words_that_no_database_takes_are_made_plain() -> None:
+    value = {"leadgen_id": LEAD, "page_id": PAGE, "area": "a\x00b", "event": "x\ud800y", "updated_fields": ["\x00"]}
+    body = json.loads(event(value, field="leadgen_update")) | {"object": "pa\x00ge\udfff"}
+    body["entry"].append({"id": PAGE, "messaging": [{}]})
+    content = read_event(json.dumps(body).encode())
+    (update,) = content.updates
+    words = [update.area, update.event, *update.updated_fields, content.reason]
+    assert all(word and "\x00" not in word and word.encode() for word in words)
+
+
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
