@@ -17,7 +17,7 @@ from store.lanes import free_changed, list_lanes
 from store.models import Lane, Work
 from store.work import BACKFILL, WorkItem, add_work
 from workers.drain import Drainer, anything_due
-from workers.jobs import Effect, Job
+from workers.jobs import Effect, Job, working_with
 from workers.settling import LONGEST_REST_S
 
 
@@ -370,3 +370,84 @@ def test_two_drains_in_one_process_are_one(engine: Engine) -> None:
     assert drainer.drain() == 0
     thread.join(timeout=20)
     assert set(job.calls.values()) == {1}
+
+
+def test_an_effect_that_cannot_be_written_waits_with_its_reason(engine: Engine) -> None:
+    """Without that, the row would run again at the end of every lease, for ever, and nobody would be told."""
+    services = make_services(engine)
+
+    def job(item: WorkItem, services: Services) -> Effect:
+        def effect(session: Session, now: object) -> None:
+            raise ValueError("a value that no column takes")
+
+        return effect
+
+    add(services, "a", 1, "crm:1")
+    Drainer(services, {"a": Job(job)}, threads=2).drain()
+    (row,) = rows(engine)
+    assert (row.state, row.holder, row.attempts, row.code) == ("open", None, 1, "bug_valueerror")
+    assert row.due_at > services.now()
+
+
+def test_a_failure_that_cannot_be_told_still_parks(engine: Engine) -> None:
+    services = make_services(engine)
+
+    def fail(*_: object) -> None:
+        raise LookupError("the subject is gone")
+
+    job = Job(Recorder(NeedsHuman("act", code="unmapped", action="map it")), fail)
+    add(services, "a", 1, "crm:1")
+    Drainer(services, {"a": job}, threads=2).drain()
+    (row,) = rows(engine)
+    assert (row.state, row.code) == ("parked", "unmapped")
+
+
+def test_a_job_longer_than_its_lease_is_done_once(engine: Engine) -> None:
+    services, job = make_services(engine, lease_s=0.6), Recorder(wait_s=1.5)
+    add(services, "a", 1, "crm:1")
+    Drainer(services, {"a": Job(job)}, threads=4).drain()
+    assert job.calls == {1: 1}
+    assert rows(engine) == []
+
+
+def test_a_drain_ends_in_time_although_a_call_is_slow(engine: Engine) -> None:
+    services, release = make_services(engine), threading.Event()
+    add(services, "slow", 1, "crm:1")
+    drainer = Drainer(
+        services, {"slow": Job(lambda _i, _s: release.wait(20) and None), "a": Job(Recorder())}, threads=4
+    )
+    began = time.monotonic()
+    drainer.drain(max_s=0.3)
+    assert time.monotonic() - began < 5
+    add(services, "a", 1, "crm:2")
+    drainer.drain(max_s=0.3)
+    assert [row.kind for row in rows(engine)] == ["slow"], "others go on while the slow call is in hand"
+    release.set()
+    while rows(engine):
+        time.sleep(0.02)
+
+
+def test_a_rest_that_was_asked_for_outlives_calls_under_way(engine: Engine) -> None:
+    services, together = make_services(engine), threading.Barrier(3, timeout=10)
+
+    def job(item: WorkItem, services: Services) -> None:
+        together.wait()
+        if item.subject_id == 1:
+            raise Retryable("slow down", code="http_429", retry_after_s=600)
+        time.sleep(0.3)
+
+    add(services, "a", 3, "crm:1")
+    Drainer(services, {"a": Job(job)}, threads=8).drain()
+    assert lanes(engine)["crm:1"].rest_until > services.now() + timedelta(seconds=500)
+
+
+def test_a_hold_remembers_what_it_was_met_with(engine: Engine) -> None:
+    services = make_services(engine)
+
+    def job(item: WorkItem, services: Services) -> None:
+        with working_with("old"):  # the token is replaced while the call with the old one is under way
+            raise NeedsHuman("dead", code="graph_190", action="new token", scope="lane")
+
+    add(services, "a", 1, "graph:1")
+    Drainer(services, {"a": Job(job, fingerprint=lambda _i, _s: "new")}, threads=2).drain()
+    assert lanes(engine)["graph:1"].fingerprint == "old"
