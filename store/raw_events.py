@@ -127,6 +127,21 @@ def count_verdicts(session: Session, *, since: datetime | None = None) -> dict[s
     return dict(session.execute(query).all())
 
 
+def list_events(session: Session, *, verdicts: tuple[str, ...] | None, limit: int) -> list[Any]:
+    """Events without their bodies, newest first: id, object, size, received_at, verdict, reason, repeats."""
+    query = select(
+        RawEvent.id,
+        RawEvent.object,
+        RawEvent.size,
+        RawEvent.received_at,
+        RawEvent.verdict,
+        RawEvent.reason,
+        RawEvent.repeats,
+    )
+    query = query.order_by(RawEvent.id.desc()).limit(limit)
+    return list(session.execute(query.where(RawEvent.verdict.in_(verdicts)) if verdicts else query))
+
+
 def newest_received_at(session: Session) -> datetime | None:
     """When the last notice came in (for "time since the last webhook")."""
     return session.scalar(select(func.max(RawEvent.received_at)))

@@ -51,11 +51,22 @@ def backfill(
     Yields after every page of the list. Safe to stop and to repeat. Raises what Graph raises; what was read stays.
     """
     oldest = services.now() - KEPT_BY_META
+    trouble: LeadloopError | None = None
     for page, form in _forms(services, form_id, page_id):
-        yield from _backfill_form(services, page, form, since=max(since, oldest))
+        if isinstance(form, LeadloopError):
+            trouble = trouble or form
+            continue
+        try:
+            yield from _backfill_form(services, page, form, since=max(since, oldest))
+        except LeadloopError as caught:  # the other forms and Pages are read all the same
+            trouble = trouble or caught
+    if trouble is not None:
+        raise trouble
 
 
-def _forms(services: Services, form_id: str | None, page_id: str | None) -> Iterator[tuple[Page, dict[str, Any]]]:
+def _forms(
+    services: Services, form_id: str | None, page_id: str | None
+) -> Iterator[tuple[Page, dict[str, Any] | LeadloopError]]:
     with services.read() as session:
         pages = list(session.scalars(select(Page).where(Page.configured).order_by(Page.position)))
         known = session.scalar(select(Form).where(Form.form_id == form_id)) if form_id else None
@@ -73,7 +84,12 @@ def _forms(services: Services, form_id: str | None, page_id: str | None) -> Iter
             action="Add it under [[pages]] in the configuration file and apply it.",
         )
     for page in chosen:
-        for form in _graph(services).read_page_forms(page.page_id, token=_token(page, services)):
+        try:
+            forms = _graph(services).read_page_forms(page.page_id, token=_token(page, services))
+        except LeadloopError as caught:
+            yield page, caught
+            continue
+        for form in forms:
             yield page, form
 
 

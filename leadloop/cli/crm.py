@@ -62,7 +62,10 @@ def fields(ctx: click.Context, connection: str, as_json: bool) -> None:
     with services_for(ctx.obj.settings) as services:
         adapter = make_adapter(_get_connection(services, connection), services)
         if not adapter.offers_fields:
-            raise click.ClickException(f"{adapter.label} does not tell its fields: any name may be mapped.")
+            click.echo(f"{adapter.label} takes any field name: map what the receiver expects.", err=True)
+            if as_json:
+                click.echo("[]")
+            return
         try:
             found = adapter.read_fields()
         except LeadloopError as caught:

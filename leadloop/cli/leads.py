@@ -22,6 +22,7 @@ from leadloop.ports import Services
 from store.lead_story import LeadStory, collect_story
 from store.leads import LeadFilter, find_lead, list_leads
 from store.models import Lead
+from store.raw_events import list_events
 from store.replay import replay_event, replay_lead
 from workers.backfill import backfill as run_backfill
 
@@ -145,6 +146,38 @@ def export(ctx: click.Context, /, csv_path: Path | None, xlsx_path: Path | None,
     click.echo(f"{count} leads written to {path}.", err=True)
 
 
+@leads.command()
+@click.option("--unreadable", is_flag=True, help="Only those that could not be read, wholly or in part.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def notices(ctx: click.Context, unreadable: bool, limit: int, as_json: bool) -> None:
+    """Meta's notices as they were kept, newest first: what was read, what is kept for later, what could not be read.
+
+    The id is what `leadloop leads replay --event` takes.
+    """
+    with services_for(ctx.obj.settings) as services, services.read() as session:
+        rows = list_events(session, verdicts=("unreadable", "partly") if unreadable else None, limit=limit)
+        now = services.now()
+    if as_json:
+        click.echo(json.dumps([row._asdict() | {"received_at": iso_utc(row.received_at)} for row in rows], indent=2))
+        return
+    if not rows:
+        click.echo("Every notice could be read." if unreadable else "No notice has come in yet.")
+        return
+    table = Table("id", "received", "about", "bytes", "verdict", "why", box=None, header_style="bold")
+    for row in rows:
+        table.add_row(
+            str(row.id),
+            ago(row.received_at, now),
+            row.object or "?",
+            str(row.size),
+            row.verdict,
+            Text(row.reason or ""),
+        )
+    Console().print(table)
+
+
 def ring_now(services: Services) -> None:
     """Ring from a command that ends right away: the bell's own thread would not get to it."""
     ring = getattr(services.bell, "ring_now", None)
@@ -257,6 +290,7 @@ def _story_lines(story: LeadStory) -> Iterator[Any]:
         )
     yield table
     for waiting in data["waiting"]:
-        yield Text(
-            f"Waits: {waiting.get('kind')} {waiting.get('message') or ''} {waiting.get('action') or ''}", style="yellow"
-        )
+        lane = waiting["lane"] or {}
+        why = lane if lane.get("message") else waiting
+        parts = [waiting["words"], why.get("message"), f"Mend: {why['action']}" if why.get("action") else None]
+        yield Text("Waits: " + " ".join(part for part in parts if part), style="yellow")

@@ -1,5 +1,6 @@
 """`leadloop run`: web, worker and clock in one go, and the sandbox beside them when there is no Meta account yet."""
 
+import hashlib
 import os
 import secrets
 import signal
@@ -20,7 +21,13 @@ from configuration.apply import apply
 from configuration.check import check_file, check_text
 from configuration.configured import Change
 from leadloop.cli import start_logging
-from leadloop.cli.services import close_services, open_services, upgrade_database, with_secret_key
+from leadloop.cli.services import (
+    close_services,
+    open_services,
+    upgrade_database,
+    with_secret_key,
+    write_sandbox_environ,
+)
 from leadloop.errors import SettingsError
 from leadloop.ports import Services
 from leadloop.serving import WebServer
@@ -82,6 +89,7 @@ def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, processes: 
         applied = _configure(settings, sandbox)
         if sandbox is not None:
             sandbox.start()
+            write_sandbox_environ(settings)
         _tell(host, port, settings, sandbox, applied)
         _serve(settings, f"{host}:{port}", processes)
     finally:
@@ -100,6 +108,7 @@ class RunningSandbox:
         made = SandboxOptions(
             webhook_url=f"http://{callback_host}:{port}/webhooks/meta",
             verify_token=settings.meta_verify_token or secrets.token_urlsafe(16),
+            app_secret=next(iter(settings.meta_app_secrets), "") or _sandbox_secret(settings),
         )
         self.options = made
         self.settings = settings.with_(
@@ -135,6 +144,11 @@ class RunningSandbox:
                 self._process.kill()
 
 
+def _sandbox_secret(settings: Settings) -> str:
+    """The sandbox's app secret: random to the world, the same after a restart (so its tokens are, too)."""
+    return hashlib.sha256(b"leadloop sandbox\0" + settings.leadloop_secret_keys[0].encode()).hexdigest()[:32]
+
+
 def _configure(settings: Settings, sandbox: RunningSandbox | None) -> list[Change]:
     """Apply LEADLOOP_CONFIG, or the sandbox's own configuration when there is none. Returns what changed."""
     if settings.leadloop_config:
@@ -147,7 +161,7 @@ def _configure(settings: Settings, sandbox: RunningSandbox | None) -> list[Chang
     if config is None:
         more = f" And {len(checked.mistakes) - 1} more." if len(checked.mistakes) > 1 else ""
         raise SettingsError(
-            f"LEADLOOP_CONFIG: {checked.mistakes[0]}.{more}"
+            f"LEADLOOP_CONFIG: {str(checked.mistakes[0]).rstrip('.')}.{more}"
             f" See all with: leadloop config check {settings.leadloop_config}"
         )
     services = open_services(settings)

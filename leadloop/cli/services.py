@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
+from dotenv import dotenv_values
 from sqlalchemy.exc import SQLAlchemyError
 
 from leadloop.errors import SettingsError
@@ -69,10 +70,38 @@ def close_services(services: Services) -> None:
     services.engine.dispose()
 
 
+def write_sandbox_environ(settings: Settings) -> None:
+    """Note how the sandbox that serves this database is reached, so that commands beside `leadloop run --sandbox` ask it
+    and not the real Meta. It is forgotten as soon as META_APP_SECRET is set."""
+    path = _sandbox_file(settings)
+    path.touch(mode=0o600)
+    path.write_text(
+        f"META_APP_ID={settings.meta_app_id}\nMETA_APP_SECRET={settings.meta_app_secrets[0]}\n"
+        f"META_ACCESS_TOKEN={settings.meta_access_token}\nMETA_GRAPH_URL={settings.meta_graph_url}\n"
+    )
+
+
+def with_sandbox(settings: Settings) -> Settings:
+    """Settings that talk to the sandbox, when no Meta app is configured and a sandbox was started on this database."""
+    if settings.meta_app_secrets or not _sandbox_file(settings).is_file():
+        return settings
+    noted = dotenv_values(_sandbox_file(settings))
+    return settings.with_(
+        meta_app_id=noted.get("META_APP_ID") or "",
+        meta_app_secrets=(noted.get("META_APP_SECRET") or "",),
+        meta_access_token=noted.get("META_ACCESS_TOKEN") or "",
+        meta_graph_url=noted.get("META_GRAPH_URL") or settings.meta_graph_url,
+    )
+
+
+def _sandbox_file(settings: Settings) -> Path:
+    return key_file_for(settings.database_url).with_suffix(".sandbox")
+
+
 @contextlib.contextmanager
 def services_for(settings: Settings) -> Iterator[Services]:
     """Services for one command; the database must be of this version."""
-    services = open_services(settings)
+    services = open_services(with_sandbox(settings))
     try:
         require_schema(services)
         yield services

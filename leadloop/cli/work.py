@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from leadloop.cli.services import services_for
@@ -124,6 +125,11 @@ def _as_json(
     }
 
 
+def _why(row: Work) -> str:
+    mend = f"[green]Mend:[/] {escape(row.action)}" if row.action else None
+    return " ".join(part for part in (escape(row.message or ""), mend) if part) or (row.code or "")
+
+
 def _print(
     rows: Sequence[Work],
     lanes: Sequence[tuple[Lane, int]],
@@ -137,23 +143,25 @@ def _print(
         state = "[bold red]held[/]" if lane.hold else f"resting for {max(0, (lane.rest_until - now).seconds)} s"
         if not lane.hold and lane.rest_until <= now:
             continue
-        console.print(f"{state} [b]{lane.name}[/]: {lane.message or lane.code or ''} ({waiting} waiting)")
+        console.print(f"{state} [b]{lane.name}[/]: {escape(lane.message or lane.code or '')} ({waiting} waiting)")
         if lane.action:
-            console.print(f"  [green]mend:[/] {lane.action}")
+            console.print(f"  [green]mend:[/] {escape(lane.action)} To try it at once: leadloop work retry --all")
     if not rows:
-        console.print("Nothing is parked." if parked else "Nothing waits: all is done.")
+        if not any(lane.hold for lane, _waiting in lanes):
+            console.print("Nothing is parked." if parked else "Nothing waits: all is done.")
         return
+    held = {lane.name for lane, _waiting in lanes if lane.hold}
     table = Table("id", "what", "state", "tries", "next try", "why", box=None, header_style="bold")
     for row in rows:
-        why = " ".join(part for part in (row.message, f"[green]Mend:[/] {row.action}" if row.action else None) if part)
         due = "now" if row.due_at <= now else row.due_at.strftime("%d %b %H:%M:%S UTC")
         in_hand = row.holder is not None and row.state == "open"
+        waits_for_lane = row.lane in held and row.state == "open"
         table.add_row(
             str(row.id),
-            subjects.get(row.id, row.kind),
-            "in hand" if in_hand else row.state,
+            escape(subjects.get(row.id, row.kind)),
+            "held" if waits_for_lane else "in hand" if in_hand else row.state,
             str(row.attempts),
-            "" if row.state != "open" or in_hand else due,
-            why or (row.code or ""),
+            "" if row.state != "open" or in_hand or waits_for_lane else due,
+            f"see {row.lane} above" if waits_for_lane else _why(row),
         )
     console.print(table)
