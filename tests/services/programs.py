@@ -118,13 +118,14 @@ class Program:
                 continue
         return found
 
-    def is_connected_to(self, port: int) -> bool:
-        """Whether one of its processes has a connection open to this port, such as the database's: then it is up."""
+    def is_up(self, port: int) -> bool:
+        """Whether as many of its processes as there are to be have a connection open to this port, say the database's."""
+        wanted = int(self.arguments[2]) if self.arguments[1:2] == ["--processes"] else 1
+        connected = 0
         for one in self.group():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if any(found.raddr and found.raddr.port == port for found in one.net_connections("tcp")):
-                    return True
-        return False
+                connected += any(found.raddr and found.raddr.port == port for found in one.net_connections("tcp"))
+        return connected >= wanted
 
     def signal(self, signum: int) -> None:
         assert self.process is not None

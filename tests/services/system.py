@@ -40,8 +40,6 @@ class System:
     sandbox: RunningSandbox
     environment: dict[str, str] = field(repr=False)
     port: int
-    postgres: PostgresServer | None = None
-    redis: RedisServer | None = None
     programs: list[Program] = field(default_factory=list)
     senders: list[MetaSender] = field(default_factory=list)
     others: list[RunningSandbox] = field(default_factory=list)
@@ -71,6 +69,12 @@ class System:
         started = [self.program(*command).start() for command in commands]
         if any(program.name in ("web", "run") for program in started):
             self.wait_ready()
+        return started
+
+    def start_connected(self, server: PostgresServer | RedisServer, *commands: Sequence[str]) -> list[Program]:
+        """Start programs, and wait until each of their processes is connected to `server`: until it is up."""
+        started = self.start(*commands)
+        wait_until(lambda: all(program.is_up(server.port) for program in started), self.tails)
         return started
 
     def web(self) -> list[str]:
@@ -257,7 +261,6 @@ def make_system(
     folder: Path,
     *,
     database_url: str,
-    postgres: PostgresServer | None = None,
     redis: RedisServer | None = None,
     options: dict[str, Any] | None = None,
     environment: dict[str, str] | None = None,
@@ -283,8 +286,6 @@ def make_system(
         | ({"REDIS_URL": redis.url} if redis else {})
         | (environment or {}),
         steady_port(),
-        postgres,
-        redis,
     )
     try:
         made.command("db", "upgrade")

@@ -96,7 +96,7 @@ def test_redis_is_dead_for_the_whole_run(new_system: Make, postgres_url: str, re
 def test_two_workers_and_a_clock_without_redis(new_system: Make, postgres_url: str) -> None:
     system = new_system(database_url=postgres_url, options=DELAYS)
     system.start(system.web(), ["worker"], ["worker"], ["clock"])
-    leads = fill_in(system.sandbox, 300)
+    leads = fill_in(system.sandbox, 200)
     sender = system.sender()
     sender.send(one_by_one(leads))
     took_s = system.wait_arrived(leads, most_s=60)

@@ -91,7 +91,8 @@ def test_a_dead_token_of_the_environment_is_replaced_by_a_restart(
     system.environment["META_ACCESS_TOKEN"] = new_token
     for program in system.programs:
         program.signal(signal.SIGTERM)
-        assert program.wait(25)[0] == 0
+    for program in system.programs:
+        assert program.wait(25)[0] == 0, program.tail()
         program.start()
     took_s = system.wait_arrived(later, most_s=40)
     say(f"all arrived {took_s:.1f} s after the restart with a new META_ACCESS_TOKEN")
