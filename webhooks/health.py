@@ -1,6 +1,7 @@
 """For operators: /healthz (alive) and /readyz (able to keep a notice safe; 503 with the reasons otherwise)."""
 
 import contextlib
+import time
 
 from flask import Blueprint, current_app, jsonify
 from flask.typing import ResponseReturnValue
@@ -10,8 +11,10 @@ from leadloop import __version__
 from leadloop.ports import Services
 from store.counters import add_metrics
 from store.migrate import find_schema_problem
+from webhooks.meta import NOT_STORED_AT
 
 PROBE_WITHIN_S = 5.0
+LOST_NOTICE_COUNTS_S = 15.0  # then it is ready again on trial: with nothing sent here, nothing could show that it is
 
 bp = Blueprint("health", __name__)
 
@@ -37,7 +40,7 @@ def find_reasons(services: Services) -> list[str]:
     reasons = []
     if not services.settings.meta_app_secrets:
         reasons.append("META_APP_SECRET is not set: no notice can be verified.")
-    problem = _find_database_problem(services)
+    problem = _find_database_problem(services) or _find_lost_notice(services)
     return [*reasons, problem] if problem else reasons
 
 
@@ -53,6 +56,14 @@ def _find_database_problem(services: Services) -> str | None:
             return find_schema_problem(services.engine) or found
         return found
     return find_schema_problem(services.engine)
+
+
+def _find_lost_notice(services: Services) -> str | None:
+    """The probe changes a row that is there; on a full disk that may still work while a new row does not fit."""
+    at = services.caches.get(NOT_STORED_AT)
+    if at is None or time.monotonic() - at > LOST_NOTICE_COUNTS_S:
+        return None
+    return "The last notice could not be stored: see the log of the database and its free space."
 
 
 def _probe(session: object, items: list[float]) -> list[None]:

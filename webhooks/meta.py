@@ -20,6 +20,7 @@ from webhooks.signature import SignatureInvalid, verify_signature
 
 MOST_BYTES = 4 * 1024 * 1024  # Meta sends up to 3 MB (facts §1.7)
 COMMIT_WITHIN_S = 4.0
+NOT_STORED_AT = "notice_not_stored_at"  # in Services.caches: when the last notice could not be kept, for /readyz
 KEPT_HEADERS = ("Content-Type", "User-Agent", "X-Hub-Signature-256")
 
 bp = Blueprint("meta", __name__)
@@ -66,8 +67,10 @@ def receive() -> ResponseReturnValue:
         new = services.writer.gather(add_raw_events, event, timeout_s=COMMIT_WITHIN_S)
     except (SQLAlchemyError, TimeoutError) as caught:
         services.counters.add("leadloop_notices_total", verdict="not_stored")
+        services.caches[NOT_STORED_AT] = time.monotonic()
         log.error("notice_not_stored", error=type(caught).__name__, mend="see /readyz; Meta will send it again")
         return _plain("The notice could not be stored; please send it again.", 503)
+    services.caches.pop(NOT_STORED_AT, None)
     services.bell.ring()
     services.counters.add("leadloop_notices_total", verdict="accepted" if new else "repeated")
     return _plain("", 200)

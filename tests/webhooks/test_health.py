@@ -4,14 +4,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from fakes import make_services
+from fakes import SECRET, make_services
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from store.raw_events import add_raw_events
 from store.writer import GroupWriter
 from webhooks import health
+from webhooks.signature import sign
+from wsgi import create_app
 
 
 @pytest.fixture
@@ -55,3 +60,29 @@ def test_a_database_without_tables_is_told_to_be_upgraded(engine: Engine) -> Non
         connection.execute(text("DELETE FROM alembic_version"))
     (reason,) = health.find_reasons(services)
     assert "leadloop db upgrade" in reason
+
+
+def test_a_notice_that_could_not_be_stored_is_told_for_a_while(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = make_services(engine)
+    app = create_app(services=services)
+    body, room = b'{"object":"page","entry":[]}', [False]
+    original = services.writer.gather
+
+    def full(operation: Any, item: Any, **more: Any) -> Any:
+        if operation is add_raw_events and not room[0]:
+            raise OperationalError("INSERT", {}, Exception("could not extend file: No space left on device"))
+        return original(operation, item, **more)
+
+    services.writer.gather = full  # type: ignore[method-assign]
+    headers = {"X-Hub-Signature-256": sign(body, SECRET)}
+    assert app.test_client().post("/webhooks/meta", data=body, headers=headers).status_code == 503
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert "could not be stored" in answer.json["reasons"][0]
+    room[0] = True
+    assert app.test_client().post("/webhooks/meta", data=body, headers=headers).status_code == 200
+    assert app.test_client().get("/readyz").status_code == 200
+    room[0] = False
+    assert app.test_client().post("/webhooks/meta", data=body, headers=headers).status_code == 503
+    monkeypatch.setattr(health, "LOST_NOTICE_COUNTS_S", 0.0)
+    assert app.test_client().get("/readyz").status_code == 200, "on trial again: otherwise nobody would send anything"
