@@ -97,7 +97,7 @@ def work_with_redis(services: Services) -> None:
     def stop_soon(*_: object) -> None:
         process.stop.set()
         grace_s = services.settings.stop_grace_s
-        threading.Thread(target=process.drainer.stop, args=(grace_s,), daemon=True).start()
+        threading.Thread(target=stop_and_leave, args=(process.drainer, grace_s), daemon=True).start()
         leave_at_last(grace_s)
         if serving:
             serving[0].stop_serving()
@@ -123,6 +123,13 @@ def _serve(process: WorkerProcess, serving: list[OpenWorker]) -> None:
         log.warning("redis_away", error=type(caught).__name__, note="draining by the sweeper meanwhile")
     finally:
         serving.clear()
+
+
+def stop_and_leave(drainer: Drainer, grace_s: float) -> None:
+    """Once nothing is in hand the process may go, also when Redis hangs and does not let RQ say goodbye."""
+    drainer.stop(grace_s)
+    time.sleep(LEAVE_S)
+    os._exit(0)
 
 
 def leave_at_last(grace_s: float) -> None:

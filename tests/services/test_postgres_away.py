@@ -17,8 +17,8 @@ from services.system import QUICK, System, say
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(150)]
 GRACE_S = 5
-HANGS_S = 13.0
-IN_TIME_S = 11.0  # Meta waits longer; see COMMIT_WITHIN_S in webhooks/meta.py
+HANGS_S = 11.0
+IN_TIME_S = 9.0  # Meta waits longer; see COMMIT_WITHIN_S in webhooks/meta.py
 
 
 @pytest.fixture

@@ -77,6 +77,31 @@ def test_redis_dies_and_then_all_are_told_to_stop(
     assert set(system.alerts().values()) == {1}
 
 
+def test_redis_hangs_and_then_all_are_told_to_stop(
+    new_system: Make, postgres_url: str, redis_server: RedisServer
+) -> None:
+    system = new_system(database_url=postgres_url, redis=redis_server, options=DELAYS)
+    system.start(system.web())
+    system.start_connected(redis_server, ["worker"], ["clock"])
+    leads = fill_in(system.sandbox, 100)
+    sender = system.sender()
+    sender.send(one_by_one(leads), per_second=50)
+    time.sleep(1.0)
+    redis_server.process.send_signal(signal.SIGSTOP)
+    try:
+        took_s = system.wait_arrived(leads, most_s=20)
+        say(
+            f"all arrived {took_s:.1f} s after Redis began to hang; slowest 200: {max(s for _a, s in sender.tries):.2f} s"
+        )
+        system.wait_idle()
+        assert set(sender.answers) == {"200"}
+        stop_all(system)
+    finally:
+        redis_server.process.send_signal(signal.SIGCONT)
+    system.check_nothing_lost(leads)
+    assert set(system.alerts().values()) == {1}
+
+
 def test_redis_is_dead_for_the_whole_run(new_system: Make, postgres_url: str, redis_server: RedisServer) -> None:
     redis_server.kill()
     system = new_system(database_url=postgres_url, redis=redis_server, options=DELAYS)
