@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -56,8 +56,6 @@ def alert_lane(notifier_id: int, target: str) -> str:
 
 def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
     """Let a lane rest; a longer rest wins. True when the lane was not held before and now is (tell somebody, once)."""
-    earlier = find_lane(session, rest.lane)
-    newly_held = rest.hold and not (earlier is not None and earlier.hold)
     insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
     statement = insert(Lane).values(
         name=rest.lane,
@@ -79,12 +77,16 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
             if session.get_bind().dialect.name == "sqlite"
             else func.greatest(Lane.rest_until, statement.excluded.rest_until),
             "failures": Lane.failures + int(rest.failed),
+            "since": case((Lane.hold.is_(True), Lane.since), else_=statement.excluded.since)
+            if rest.hold
+            else Lane.since,
             **told,
         },
         where=~keep_hold,
     )
-    session.execute(statement)
-    return newly_held
+    # Two processes may find a dead token at the same moment: whose time it is that the lane is held since tells it.
+    since = session.scalar(statement.returning(Lane.since).execution_options(populate_existing=True))
+    return rest.hold and since == now
 
 
 def free_lane(session: Session, lane: str, *, now: datetime) -> bool:
