@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 
 from redis import Redis
@@ -18,6 +17,7 @@ JOB = "workers.rq_worker.drain_job"
 JOB_TIMEOUT_S = 180
 LEAST_PAUSE_S = 0.005
 REDIS_DOWN_PAUSE_S = 1.0
+CLOSE_WITHIN_S = 1.0
 
 
 class SilentBell:
@@ -55,6 +55,7 @@ class RqBell:
         self._flag = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def ring(self) -> None:
         self._flag.set()
@@ -64,17 +65,28 @@ class RqBell:
                     self._thread = threading.Thread(target=self._loop, name="bell", daemon=True)
                     self._thread.start()
 
+    def close(self) -> None:
+        """Ring what was to be rung and end the thread, within a second: a command that ends right away rings too, and
+        no thread writes a log line while the interpreter shuts down, which would abort the process."""
+        self._closing.set()
+        self._flag.set()
+        if self._thread is not None:
+            self._thread.join(timeout=CLOSE_WITHIN_S)
+
     def _loop(self) -> None:
-        while True:
+        closing = False
+        while not closing:
             self._flag.wait()
             self._flag.clear()
+            closing = self._closing.is_set()
             try:
                 self.ring_now()
                 pause_s = LEAST_PAUSE_S
             except (RedisError, OSError) as caught:
-                log.warning("bell_silent", error=type(caught).__name__, note="the sweeper finds what is due")
+                if not self._closing.is_set():
+                    log.warning("bell_silent", error=type(caught).__name__, note="the sweeper finds what is due")
                 pause_s = REDIS_DOWN_PAUSE_S
-            time.sleep(pause_s)
+            self._closing.wait(pause_s)
 
     def ring_now(self) -> bool:
         """Enqueue unless a drain is waiting already. True when one was added. Raises RedisError."""

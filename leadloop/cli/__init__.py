@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import rich_click as click
+import structlog
 
 from leadloop import __version__
 from leadloop.errors import SettingsError
@@ -74,6 +75,8 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point: settings that are missing or malformed end with one sentence and exit code 2."""
+    # Until start_logging() says otherwise: stdout is for what was asked for, and may be read by a program.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         cli.main(standalone_mode=True)
     except SettingsError as caught:

@@ -97,7 +97,7 @@ def replay(ctx: click.Context, leadgen_id: str | None, event_id: int | None, unr
         raise click.UsageError("Give one of: a lead's id, --event ID, --unrouted.")
     with services_for(ctx.obj.settings) as services:
         count = services.writer.write(lambda session: _replay(session, services, leadgen_id, event_id, again))
-        ring_now(services)
+        services.bell.ring()
     click.echo(f"{count} to be worked on now; see leadloop leads show." if count else "Nothing to replay.")
 
 
@@ -118,7 +118,7 @@ def backfill(ctx: click.Context, form_id: str | None, page_id: str | None, since
             totals = _run_backfill(services, since=since, form_id=form_id, page_id=page_id, as_json=as_json)
         except LeadloopError as caught:
             raise click.ClickException(f"{caught.message} {caught.action}") from caught
-        ring_now(services)
+        services.bell.ring()
     if not as_json:
         click.echo(f"{totals[0]} leads in Meta's list, {totals[1]} of them were missing here and are added.")
 
@@ -176,16 +176,6 @@ def notices(ctx: click.Context, unreadable: bool, limit: int, as_json: bool) -> 
             Text(row.reason or ""),
         )
     Console().print(table)
-
-
-def ring_now(services: Services) -> None:
-    """Ring from a command that ends right away: the bell's own thread would not get to it."""
-    ring = getattr(services.bell, "ring_now", None)
-    if ring is not None:
-        try:
-            ring()
-        except OSError:
-            click.echo("Redis cannot be reached: the workers find the work by themselves.", err=True)
 
 
 def _get_lead(session: Any, leadgen_id: str) -> Lead:

@@ -4,9 +4,11 @@ import os
 import sys
 
 import rich_click as click
+from flask import Flask
 
 from leadloop.cli import start_logging
 from leadloop.cli.services import close_services, open_services, require_schema
+from leadloop.ports import Services
 from leadloop.serving import WebServer
 from leadloop.settings import Settings
 from workers.bell import connect
@@ -28,7 +30,18 @@ def web(ctx: click.Context, host: str, port: int, processes: int) -> None:
     close_services(_ready(settings))
     from wsgi import create_app
 
-    WebServer(lambda: create_app(settings), settings, bind=f"{host}:{port}", workers=processes).run()
+    opened: list[Services] = []
+
+    def make_app() -> Flask:
+        app = create_app(settings)
+        opened.append(app.extensions["leadloop"])
+        return app
+
+    def stop(_worker: object) -> None:
+        for services in opened:
+            close_services(services)
+
+    WebServer(make_app, settings, bind=f"{host}:{port}", workers=processes, on_stop=stop).run()
 
 
 @click.command()

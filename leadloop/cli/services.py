@@ -64,7 +64,9 @@ def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: in
 
 
 def close_services(services: Services) -> None:
-    """Write down what is left and let go of the database."""
+    """Ring and write down what is left, and let go of the database."""
+    if isinstance(services.bell, RqBell):
+        services.bell.close()
     services.counters.close()
     services.writer.close()
     services.engine.dispose()

@@ -60,8 +60,6 @@ def retry(ctx: click.Context, work_id: int | None, everything: bool) -> None:
     with services_for(ctx.obj.settings) as services:
         woken = services.writer.write(lambda session: _wake(session, services, work_id))
         services.bell.ring()
-        if hasattr(services.bell, "ring_now"):
-            services.bell.ring_now()
     if work_id is not None and not woken:
         raise click.ClickException(f"There is no row {work_id} to wake: it is done, or a worker has it in hand.")
     click.echo(f"{woken} row{'s' if woken != 1 else ''} will be tried now.")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from rq import Queue
 from servers import RedisServer, free_port, start_redis
+from structlog.testing import capture_logs
 
 from workers.bell import QUEUE, LocalBell, RqBell, SilentBell, begin_drain, connect
 
@@ -79,3 +80,22 @@ def test_the_local_bell_wakes_whoever_is_connected() -> None:
     bell.ring()
     assert heard == [1]
     SilentBell().ring()
+
+
+def test_closing_rings_what_was_to_be_rung(redis_server: RedisServer) -> None:
+    """As a command does that adds work and ends right away."""
+    bell = RqBell(redis_server.url)
+    bell.ring()
+    bell.close()
+    with redis_server.client() as client:
+        assert Queue(QUEUE, connection=client).count == 1
+
+
+def test_closing_without_redis_is_quick_and_silent() -> None:
+    bell = RqBell(f"redis://127.0.0.1:{free_port()}/0")
+    bell.ring()
+    began = time.monotonic()
+    with capture_logs() as lines:
+        bell.close()
+    assert time.monotonic() - began < 5
+    assert lines == []
