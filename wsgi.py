@@ -1,21 +1,17 @@
 """The web process: settings → Services → blueprints. Run as gunicorn 'wsgi:create_app()' or by `leadloop web`."""
 
-import re
-import uuid
-
-import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
 import api
 from leadloop.cli.services import open_services, require_schema
 from leadloop.logs import configure_logs, configure_sentry, get_logger
 from leadloop.ports import Services
+from leadloop.request_ids import RequestIds
 from leadloop.settings import Settings, read_settings
 from webhooks import health, meta
 
 log = get_logger(__name__)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{8,64}\Z")
 
 
 def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
@@ -31,25 +27,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.config["MAX_CONTENT_LENGTH"] = meta.MOST_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = meta.MOST_BYTES
     app.extensions["leadloop"] = services
-    app.before_request(_bind_request)
-    app.after_request(_tell_request)
     app.register_error_handler(HTTPException, _plain_error)
     app.register_blueprint(meta.bp)
     app.register_blueprint(health.bp)
     api.register(app)
+    app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign]
     return app
-
-
-def _bind_request() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
-
-
-def _tell_request(response: Response) -> Response:
-    response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
-    return response
 
 
 def _plain_error(caught: HTTPException) -> Response:

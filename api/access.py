@@ -70,14 +70,13 @@ def _find(services: Services, plain: str) -> ApiKey | None:
 def _note_use(services: Services, key: ApiKey) -> None:
     """At most once a minute, without waiting for the disk, and whatever becomes of it."""
     now = services.now()
-    if not use_is_stale(key, now):
-        return
-    try:
-        services.writer.gather(mark_used, (key.id, now), timeout_s=0)
-    except TimeoutError:
-        return  # it is on its way
-    except SQLAlchemyError as caught:
-        log.warning("api_key_use_not_noted", error=type(caught).__name__)
+    if use_is_stale(key, now):
+        services.writer.gather_later(mark_used, (key.id, now), _tell_trouble)
+
+
+def _tell_trouble(_noted: object, trouble: Exception | None) -> None:
+    if trouble is not None:
+        log.warning("api_key_use_not_noted", error=type(trouble).__name__)
 
 
 def _refusal(detail: str, *, wrong: bool = False) -> Problem:

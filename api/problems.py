@@ -1,17 +1,17 @@
 """Every error under /api/ as problem details (RFC 9457), with the request's id and never a stack trace."""
 
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from leadloop.logs import get_logger
+from leadloop.request_ids import id_of
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -87,9 +87,7 @@ class Problem(Exception):
 
 def request_id() -> str:
     """The id of this request, as in the X-Request-Id header and the log lines."""
-    if "request_id" not in g:
-        g.request_id = uuid.uuid4().hex
-    return str(g.request_id)
+    return id_of(request.environ)
 
 
 def is_api(path: str) -> bool:
@@ -172,5 +170,4 @@ def _never_cached(response: Response) -> Response:
     if is_api(request.path):
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers.setdefault("X-Request-Id", request_id())
     return response

@@ -5,6 +5,7 @@ Source: Meta ingestion facts §1.5, §1.8, §2.1, §2.2 (read 2026-11-22).
 """
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -133,8 +134,17 @@ class LeadgenValue(Schema):
 _LEADGEN = LeadgenValue()
 
 
+_BEGINS_WITH_OBJECT = re.compile(rb'\{"object": ?"([a-z_]{1,64})",')
+
+
 def sniff_object(body: bytes) -> str | None:
-    """Meta's `object` of a body, or None when it is not JSON of that shape. Never raises."""
+    """Meta's `object` of a body, or None when it is not JSON of that shape. Never raises.
+
+    Read before the answer, so a body that begins with it, as Meta's do, is not parsed for it.
+    """
+    begins = _BEGINS_WITH_OBJECT.match(body)
+    if begins is not None:
+        return begins.group(1).decode("ascii")
     try:
         parsed = _parse(body)
     except ValueError:

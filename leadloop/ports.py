@@ -40,6 +40,16 @@ class Writer(Protocol):
     ) -> Result:
         """Like write(), for an operation that serves all items of a group at once. TimeoutError after `timeout_s`."""
 
+    def gather_later(
+        self,
+        operation: Callable[[Session, list[Item]], list[Result]],
+        item: Item,
+        then: Callable[[Result | None, Exception | None], None],
+        *,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Like gather(), without waiting: `then(result, trouble)` is called from another thread, or at once."""
+
     def close(self) -> None: ...
 
 

@@ -1,15 +1,18 @@
 """Raw events: one row for each signed POST, identical bytes once."""
 
 import hashlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, false, func, literal_column, select, update
+from sqlalchemy import Connection, Dialect, Integer, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from store.models import RawEvent, Work
-from store.sql import MakeInsert, Prepared, insert_new, table_of
+from store.models import RawEvent
+from store.sql import Prepared, table_of
 from store.work import FRESH, queue_name
 
 EVENT_LANE = "events"
@@ -35,40 +38,34 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
 
     The very same bytes again are the same row (its `repeats` counts them) and no new work.
     """
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    keys: list[tuple[str, str]] = []
-    for event in events:
-        key = (event.source, event.body_sha256)
-        keys.append(key)
-        if key not in rows:
-            rows[key] = {
-                "source": event.source,
-                "object": event.object,
-                "body": event.body,
-                "body_sha256": key[1],
-                "size": len(event.body),
-                "headers": event.headers,
-                "received_at": event.received_at,
-                "verdict": "new",
-                "repeats": 0,
-            }
-    added = _ADD_EVENTS.run(session, [rows[key] for key in sorted(rows)]).all()
-    new = {(source, digest): event_id for event_id, source, digest in added}
-    if new:
-        at = events[0].received_at
-        _ADD_READING.run(session, [{"of_event": event_id, "at": at} for event_id in sorted(new.values())])
+    connection: Connection = session.info.get("connection") or session.connection()
+    keys = [(event.source, event.body_sha256) for event in events]
+    first = dict(zip(reversed(keys), reversed(events), strict=True))
+    rows = [_row(key, first[key], connection.dialect) for key in sorted(first)]
+    new = (
+        _add_on_sqlite(connection, rows) if connection.dialect.name == "sqlite" else _add_on_postgres(connection, rows)
+    )
     fresh: list[bool] = []
-    seen: set[tuple[str, str]] = set()
     for key in keys:
-        fresh.append(key in new and key not in seen)
-        if not fresh[-1]:
-            _count_repeat(session, key)
-        seen.add(key)
+        fresh.append(key in new)
+        new.discard(key)
+    repeats = Counter(key for key, is_new in zip(keys, fresh, strict=True) if not is_new)
+    if repeats:
+        counted = [{"of_source": key[0], "of_sha256": key[1], "more": more} for key, more in sorted(repeats.items())]
+        _COUNT_REPEATS.run(session, counted)
     return fresh
 
 
-def _count_repeat(session: Session, key: tuple[str, str]) -> None:
-    _COUNT_REPEAT.run(session, {"of_source": key[0], "of_sha256": key[1]})
+def _row(key: tuple[str, str], event: ReceivedEvent, dialect: Dialect) -> tuple[Any, ...]:
+    to_time, to_json = _bind("received_at", dialect), _bind("headers", dialect)
+    return (*key, event.object, event.body, len(event.body), to_json(event.headers), to_time(event.received_at))
+
+
+@lru_cache
+def _bind(column: str, dialect: Dialect) -> Callable[[Any], Any]:
+    """What SQLAlchemy does to a value of this column on its way to the driver."""
+    found = _TABLE.c[column].type.dialect_impl(dialect).bind_processor(dialect)
+    return found if found is not None else lambda value: value
 
 
 def mark_read(session: Session, event_id: int, *, verdict: str, reason: str | None, now: datetime) -> None:
@@ -77,33 +74,49 @@ def mark_read(session: Session, event_id: int, *, verdict: str, reason: str | No
 
 
 _TABLE = table_of(RawEvent)
-_ADD_EVENTS = insert_new(RawEvent, ["source", "body_sha256"], "id", "source", "body_sha256")
-
-
-def _build_add_reading(insert: MakeInsert, _dialect: str) -> Any:
-    """The work of reading an event: like add_work(), with what never differs written out, as every notice pays for it."""
-    table = table_of(Work)
-    at = bindparam("at", type_=table.c.due_at.type)
-    return insert(table).values(
-        kind=literal_column("'event'"),
-        subject_id=bindparam("of_event"),
-        lane=literal_column(f"'{EVENT_LANE}'"),
-        queue=literal_column(f"'{queue_name(FRESH, EVENT_LANE)}'"),
-        state=literal_column("'open'"),
-        attempts=literal_column("0"),
-        lost=literal_column("0"),
-        outage=false(),
-        due_at=at,
-        added_at=at,
+# Written out for each driver: every notice pays for these, and through SQLAlchemy's Core each costs several times as much.
+_COLUMNS = "source, body_sha256, object, body, size, headers, received_at"
+_WORK_COLUMNS = "kind, subject_id, lane, queue, state, attempts, lost, outage, due_at, added_at"
+_WORK_VALUES = (
+    f"'event', id, '{EVENT_LANE}', '{queue_name(FRESH, EVENT_LANE)}', 'open', 0, 0, %s, received_at, received_at"
+)
+_SQLITE_EVENTS = (
+    f"INSERT INTO raw_event ({_COLUMNS}, verdict, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, 'new', 0)"  # noqa: S608
+    " ON CONFLICT (source, body_sha256) DO NOTHING"
+)
+_SQLITE_WORK = f"INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % 0} FROM raw_event WHERE id > ?"  # noqa: S608
+_POSTGRES_ALL = f"""
+    WITH new AS (
+      INSERT INTO raw_event ({_COLUMNS}, verdict, repeats)
+      SELECT *, 'new', 0 FROM unnest(%s::text[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s::timestamptz[])
+      ON CONFLICT (source, body_sha256) DO NOTHING RETURNING id, source, body_sha256, received_at
+    ), reading AS (
+      INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % "false"} FROM new ORDER BY id
     )
+    SELECT source, body_sha256 FROM new
+    """  # noqa: S608
 
 
-_ADD_READING = Prepared(_build_add_reading)
-_COUNT_REPEAT = Prepared(
+def _add_on_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> set[tuple[str, str]]:
+    """The only writer there is: what has a higher id than there was before is what we added."""
+    before = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw_event").scalar_one()
+    connection.exec_driver_sql(_SQLITE_EVENTS, rows)
+    connection.exec_driver_sql(_SQLITE_WORK, (before,))
+    added = connection.exec_driver_sql("SELECT source, body_sha256 FROM raw_event WHERE id > ?", (before,))
+    return {(source, digest) for source, digest in added}
+
+
+def _add_on_postgres(connection: Connection, rows: list[tuple[Any, ...]]) -> set[tuple[str, str]]:
+    """One statement, so one round trip, for all of them and the work they cause."""
+    added = connection.exec_driver_sql(_POSTGRES_ALL, tuple(list(column) for column in zip(*rows, strict=True)))
+    return {(source, digest) for source, digest in added}
+
+
+_COUNT_REPEATS = Prepared(
     lambda _insert, _dialect: (
         update(_TABLE)
         .where(_TABLE.c.source == bindparam("of_source"), _TABLE.c.body_sha256 == bindparam("of_sha256"))
-        .values(repeats=_TABLE.c.repeats + 1)
+        .values(repeats=_TABLE.c.repeats + bindparam("more", type_=Integer))
     )
 )
 _MARK_READ = Prepared(

@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from leadloop.logs import get_logger
 from store.engine import session_on
 from store.sql import run_deferred
 
+log = get_logger(__name__)
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 
@@ -21,26 +23,33 @@ DEADLOCK = "40P01"
 AWAKE_S = 1.0  # a database that answers within this time, even with an error, does not hang
 LINGER_S = 0.003  # when several came together the last time, more are on their way: one flush for all
 Operation = Callable[[Session], Any]
-GatheredOperation = Callable[[Session, list[Any]], list[Any]]
+Then = Callable[[Any, Exception | None], None]
 
 
 class _Waiting:
-    """Somebody who waits for their operation. A bare lock is the cheapest way to wait that Python has."""
+    """Somebody who waits for their operation, or is told by `then`. A bare lock is the cheapest way to wait that Python
+    has."""
 
-    __slots__ = ("caught", "done", "gathered", "item", "operation", "result")
+    __slots__ = ("caught", "done", "gathered", "item", "operation", "result", "then")
 
-    def __init__(self, operation: Any, item: Any = None, *, gathered: bool = False) -> None:
+    def __init__(self, operation: Any, item: Any = None, *, gathered: bool = False, then: Then | None = None) -> None:
         self.operation = operation
         self.item = item
         self.gathered = gathered
         self.result: Any = None
-        self.caught: BaseException | None = None
+        self.caught: Exception | None = None
+        self.then = then
         self.done = threading.Lock()
         self.done.acquire()
 
-    def tell(self, result: Any, caught: BaseException | None = None) -> None:
+    def tell(self, result: Any, caught: Exception | None = None) -> None:
         self.result, self.caught = result, caught
         self.done.release()
+        if self.then is not None:
+            try:
+                self.then(result, caught)
+            except Exception as raised:  # the writer must outlive a bug of whoever is told
+                log.exception("told_badly", error=type(raised).__name__)
 
     def wait(self, timeout_s: float | None) -> Any:
         if not self.done.acquire(timeout=-1 if timeout_s is None else timeout_s):
@@ -87,6 +96,21 @@ class GroupWriter:
         """
         return self._put(_Waiting(operation, item, gathered=True), timeout_s)  # type: ignore[no-any-return]
 
+    def gather_later(
+        self,
+        operation: Callable[[Session, list[Item]], list[Result]],
+        item: Item,
+        then: Callable[[Result | None, Exception | None], None],
+        *,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Like gather(), without waiting: `then(result, trouble)` is called on the writer's thread once it is durable or
+        has failed. It is called at once, with a TimeoutError, while the database has not answered for `timeout_s`."""
+        if self._left_s(timeout_s) <= 0:
+            then(None, TimeoutError("the database has not answered for a while"))
+        else:
+            self._enqueue(_Waiting(operation, item, gathered=True, then=then))
+
     def close(self) -> None:
         """Finish what is waiting and end the thread."""
         with self._lock:
@@ -96,15 +120,23 @@ class GroupWriter:
             thread.join(timeout=30)
 
     def _put(self, waiting: _Waiting, timeout_s: float | None = None) -> Any:
+        left_s = self._left_s(timeout_s)
+        if left_s <= 0:
+            raise TimeoutError("the database has not answered for a while")
+        self._enqueue(waiting)
+        return waiting.wait(None if timeout_s is None else left_s)
+
+    def _left_s(self, timeout_s: float | None) -> float:
+        """What is left of the time for which somebody would wait."""
+        since = self._busy_since
+        if timeout_s is None:
+            return float("inf")
+        return timeout_s if since is None else timeout_s - (time.monotonic() - since)
+
+    def _enqueue(self, waiting: _Waiting) -> None:
         if self._thread is None:
             self._start()
-        since = self._busy_since
-        if timeout_s and since is not None:
-            timeout_s -= time.monotonic() - since
-            if timeout_s <= 0:
-                raise TimeoutError("the database has not answered for a while")
         self._waiting.put(waiting)
-        return waiting.wait(timeout_s)
 
     def _start(self) -> None:
         with self._lock:

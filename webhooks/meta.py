@@ -10,18 +10,24 @@ import time
 
 from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
 
 from leadloop.logs import get_logger
 from leadloop.meta_events import sniff_object
 from leadloop.ports import Services
+from leadloop.request_ids import id_of
+from leadloop.serving import hold_answer
 from store.raw_events import ReceivedEvent, add_raw_events
 from webhooks.signature import SignatureInvalid, verify_signature
 
 MOST_BYTES = 4 * 1024 * 1024  # Meta sends up to 3 MB (facts §1.7)
 COMMIT_WITHIN_S = 4.0
+NOT_STORED = "The notice could not be stored; please send it again."
 NOT_STORED_AT = "notice_not_stored_at"  # in Services.caches: when the last notice could not be kept, for /readyz
-KEPT_HEADERS = ("Content-Type", "User-Agent", "X-Hub-Signature-256")
+KEPT_HEADERS = {
+    "Content-Type": "CONTENT_TYPE",
+    "User-Agent": "HTTP_USER_AGENT",
+    "X-Hub-Signature-256": "HTTP_X_HUB_SIGNATURE_256",
+}
 
 bp = Blueprint("meta", __name__)
 log = get_logger(__name__)
@@ -56,28 +62,41 @@ def receive() -> ResponseReturnValue:
         services.counters.add("leadloop_notices_total", verdict=f"signature_{caught.reason}")
         _REFUSALS.tell(caught.reason)
         return _plain("The signature (X-Hub-Signature-256) does not fit these bytes.", 403)
+    environ = request.environ
     event = ReceivedEvent(
         source="meta",
         object=sniff_object(body),
         body=body,
-        headers={name: request.headers[name][:200] for name in KEPT_HEADERS if name in request.headers},
+        headers={name: environ[key][:200] for name, key in KEPT_HEADERS.items() if key in environ},
         received_at=services.now(),
     )
-    try:
-        new = services.writer.gather(add_raw_events, event, timeout_s=COMMIT_WITHIN_S)
-    except (SQLAlchemyError, TimeoutError) as caught:
+    return _answer_once_kept(event, services, request_id=id_of(request.environ))
+
+
+def _answer_once_kept(event: ReceivedEvent, services: Services, *, request_id: str) -> Response:
+    """200 that leaves when the event is durable, with no thread waiting for it; 503 when that fails or takes too long."""
+
+    def note_trouble(trouble: Exception) -> None:
         services.counters.add("leadloop_notices_total", verdict="not_stored")
         services.caches[NOT_STORED_AT] = time.monotonic()
-        log.error("notice_not_stored", error=type(caught).__name__, mend="see /readyz; Meta will send it again")
-        return _plain("The notice could not be stored; please send it again.", 503)
-    services.caches.pop(NOT_STORED_AT, None)
-    services.bell.ring()
-    services.counters.add("leadloop_notices_total", verdict="accepted" if new else "repeated")
-    return _plain("", 200)
+        mend = "see /readyz; Meta will send it again"
+        log.error("notice_not_stored", error=type(trouble).__name__, mend=mend, request_id=request_id)
+
+    held = hold_answer(request.environ, within_s=COMMIT_WITHIN_S, text=NOT_STORED, on_trouble=note_trouble)
+
+    def note_kept(new: bool | None, trouble: Exception | None) -> None:
+        held.tell(trouble)
+        if trouble is None:
+            services.caches.pop(NOT_STORED_AT, None)
+            services.bell.ring()
+            services.counters.add("leadloop_notices_total", verdict="accepted" if new else "repeated")
+
+    services.writer.gather_later(add_raw_events, event, note_kept, timeout_s=COMMIT_WITHIN_S)
+    return _plain("", 200) if held.wait() is None else _plain(NOT_STORED, 503)
 
 
 def _plain(text: str, status: int) -> Response:
-    response = Response(text, status, mimetype="text/plain")
+    response = Response(text, status, content_type="text/plain; charset=utf-8")
     response.headers["X-Content-Type-Options"] = "nosniff"
     if status == 503:
         response.headers["Retry-After"] = "5"

@@ -4,8 +4,12 @@ import select
 import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from leadloop.serving.receiving import Limits
+
+if TYPE_CHECKING:
+    from leadloop.serving.holding import HeldAnswer
 
 
 class ClientGone(OSError):
@@ -18,6 +22,7 @@ class Outlet:
     The first write (the head) waits for the second, so that both leave in one packet. What the client has no room for
     stays in `pending`: up to `answer_bytes` of it are left to the event loop and cost no thread. For more, the thread
     waits, by the clock and by what the client does read, and never in more than the threads `slots` allows for.
+    With a `hold`, nothing leaves by itself.
     """
 
     __slots__ = (
@@ -29,6 +34,7 @@ class Outlet:
         "_waited_s",
         "_writes",
         "broken",
+        "hold",
         "pending",
     )
 
@@ -46,6 +52,7 @@ class Outlet:
         self._waited_s = 0.0
         self._sent_before_waiting: int | None = None
         self.broken = False
+        self.hold: HeldAnswer | None = None
 
     @property
     def untouched(self) -> bool:
@@ -55,7 +62,7 @@ class Outlet:
     def sendall(self, data: bytes) -> None:
         self.pending += data
         self._writes += 1
-        if self._writes == 1:
+        if self._writes == 1 or self.hold is not None:
             return
         self.push()
         if len(self.pending) > self._limits.answer_bytes:
@@ -112,6 +119,7 @@ class Outlet:
     def abort(self) -> None:
         """Throw away what has not left. `broken` when that leaves the client with part of an answer."""
         self.pending.clear()
+        self.hold = None
         self.broken = self.broken or self._sent > 0
 
     def shutdown(self, _how: int) -> None:

@@ -1,7 +1,7 @@
 """The event loop: takes connections, gathers their requests, hands whole ones to the threads, watches the clock.
 
 One thread runs it. A connection in the stage IN_HAND belongs to the thread that answers it, in every other stage to
-the loop; only `finish` and `defer` may be called from other threads.
+the loop; only `finish`, `hold`, `abandon` and `defer` may be called from other threads.
 """
 
 import errno
@@ -19,6 +19,7 @@ from typing import Any
 from leadloop.logs import get_logger
 from leadloop.serving.answering import ClientGone, Outlet
 from leadloop.serving.connections import Connection, Inbox, Stage
+from leadloop.serving.holding import HeldAnswer
 from leadloop.serving.receiving import Intake, Limits, Refusal
 
 log = get_logger(__name__)
@@ -53,6 +54,7 @@ class Loop:
         self._keepalive_s = float(cfg.keepalive)
         self._slow_slots = threading.Semaphore(max(1, cfg.threads // 2))
         self._connections: dict[Connection, None] = {}
+        self._held: dict[Connection, HeldAnswer] = {}
         self._listeners: Sequence[Any] = ()
         self._accepting = False
         self._buffered = 0
@@ -288,6 +290,23 @@ class Loop:
         else:
             self.defer(self._guarded, self._retire, conn)
 
+    def hold(self, conn: Connection, hold: HeldAnswer, *, keep: bool) -> None:
+        """Called instead of finish() when the answer must not leave before `hold` is told."""
+        self._held[conn] = hold
+        hold.when_told(lambda: self.defer(self._guarded, self._let_go_kept if keep else self._let_go_last, conn))
+
+    def _let_go_kept(self, conn: Connection) -> None:
+        self._let_go(conn, keep=True)
+
+    def _let_go_last(self, conn: Connection) -> None:
+        self._let_go(conn, keep=False)
+
+    def _let_go(self, conn: Connection, *, keep: bool) -> None:
+        hold = self._held.pop(conn)
+        if hold.trouble is not None:
+            conn.sock.replace(hold.refusal.page())
+        self.finish(conn, keep=keep and hold.trouble is None)
+
     def abandon(self, conn: Connection) -> None:
         """Called instead of finish() by a thread that does not know what has become of its connection."""
         self.defer(self._guarded, self._drop, conn)
@@ -401,6 +420,8 @@ class Loop:
 
     def _sweep(self, now: float) -> None:
         self._settle_released()
+        for hold in [hold for hold in list(self._held.values()) if now >= hold.deadline]:
+            hold.tell(TimeoutError("nobody told in time"))
         for conn in list(self._connections):
             if conn.stage is Stage.IN_HAND:
                 continue

@@ -100,7 +100,11 @@ class PatientWorker(ThreadWorker):
     def _work(self, loop: Loop) -> None:
         while (conn := self._jobs.get()) is not None:
             try:
-                loop.finish(conn, keep=self._answer(conn))
+                keep = self._answer(conn)
+                if conn.sock.hold is None:
+                    loop.finish(conn, keep=keep)
+                else:
+                    loop.hold(conn, conn.sock.hold, keep=keep)
             except BaseException:  # a thread lost here would be lost for good
                 log.exception("http_thread_failed")
                 loop.abandon(conn)

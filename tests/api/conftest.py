@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 import api
 from leadloop.ports import Services
+from leadloop.request_ids import RequestIds
 from store.api_keys import create_key
 from store.counters import DatabaseCounters
 from store.engine import make_engine
@@ -69,6 +70,7 @@ def app(services: Services) -> Flask:
     made.extensions["leadloop"] = services
     made.register_blueprint(health.bp)
     api.register(made)
+    made.wsgi_app = RequestIds(made.wsgi_app)  # type: ignore[method-assign]
     return made
 
 

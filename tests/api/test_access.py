@@ -8,6 +8,7 @@ import pytest
 from conftest import NOW
 from lead_rows import on_both
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from api.access import may_see_figures
 from store.api_keys import create_key, list_keys, revoke_key
@@ -109,13 +110,15 @@ def test_noting_the_use_waits_for_nobody(client, services, key):
 
 
 class FullDisk:
-    def gather(self, *_args, **_kwargs):
-        raise OperationalError("UPDATE", {}, Exception("database or disk is full"))
+    def gather_later(self, _operation, _item, then, **_kwargs):
+        then(None, OperationalError("UPDATE", {}, Exception("database or disk is full")))
 
 
 def test_use_that_cannot_be_noted_costs_nothing(app, services, key):
     app.extensions["leadloop"] = dataclasses.replace(services, writer=FullDisk())
-    assert ask(app.test_client(), f"Bearer {key}").status_code == 200
+    with capture_logs() as lines:
+        assert ask(app.test_client(), f"Bearer {key}").status_code == 200
+    assert [line["event"] for line in lines] == ["api_key_use_not_noted"]
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

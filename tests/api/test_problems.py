@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException
 import api
 from api.problems import MEDIA_TYPE
 from api.shapes import ProblemDetails
+from leadloop.request_ids import RequestIds
+from wsgi import create_app
 
 
 def assert_problem(answer, status, slug=None):
@@ -116,17 +118,8 @@ def test_database_away_before_the_key_is_known(app, services, key):
 
 
 def test_request_id_of_the_application_is_used(services):
-    app = Flask("leadloop", static_folder=None)
-    app.extensions["leadloop"] = services
-
-    @app.before_request
-    def bind():
-        from flask import g
-
-        g.request_id = "given-by-the-proxy"
-
-    api.register(app)
-    answer = app.test_client().get("/api/v1/leads")
+    client = create_app(services=services).test_client()
+    answer = client.get("/api/v1/leads", headers={"X-Request-Id": "given-by-the-proxy"})
     assert answer.json["request_id"] == answer.headers["X-Request-Id"] == "given-by-the-proxy"
 
 
@@ -135,6 +128,7 @@ def test_errors_elsewhere_stay_with_the_application(services):
     app.extensions["leadloop"] = services
     app.register_error_handler(HTTPException, lambda caught: Response(f"own {caught.code}", caught.code))
     api.register(app)
+    app.wsgi_app = RequestIds(app.wsgi_app)
     client = app.test_client()
     assert client.get("/nowhere").text == "own 404"
     assert client.get("/apiary").text == "own 404"

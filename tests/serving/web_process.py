@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from leadloop.logs import configure_logs
-from leadloop.serving import Limits, PatientWorker, WebServer
+from leadloop.serving import Limits, PatientWorker, WebServer, hold_answer
 from leadloop.settings import Settings
 
 GIVEN: dict[str, Any] = json.loads(sys.argv[1])
@@ -55,6 +56,30 @@ def create_app() -> Any:
             door.settimeout(20)
             door.recv(1)
         return "through"
+
+    @app.get("/held")
+    def held() -> tuple[str, int]:
+        """Holds its answer until the test says over the door what became of it; no thread of the server waits."""
+        query = request.args
+        text = "it did not come to pass."
+        hold = hold_answer(
+            request.environ, within_s=float(query["within_s"]), text=text, on_trouble=lambda e: note(type(e).__name__)
+        )
+        door = socket.create_connection(("127.0.0.1", int(query["port"])), timeout=20)
+
+        def listen() -> None:
+            word = door.recv(1)
+            hold.tell(None if word == b"y" else RuntimeError("no"))
+            hold.tell(None)  # too late to say anything else
+            note("told")
+
+        teller = threading.Thread(target=listen, daemon=True)
+        teller.start()
+        if query.get("slow"):
+            teller.join()  # it is known before the answer is ready
+        if query.get("boom"):
+            raise RuntimeError("after holding")
+        return ("held", 200) if hold.wait() is None else ("refused", 503)
 
     def wsgi(environ: Any, start_response: Any) -> Any:
         if environ["PATH_INFO"] == "/boom":

@@ -179,3 +179,42 @@ def test_closing_finishes_what_waits(engine: Engine) -> None:
         assert all(future.result(10) for future in futures)
     thread.join(10)
     assert count(engine) == 5
+
+
+def test_whoever_does_not_wait_is_told_once_it_is_durable(engine: Engine, writer: GroupWriter) -> None:
+    told: list[tuple[object, Exception | None]] = []
+    heard = threading.Event()
+
+    def then(result: object, trouble: Exception | None) -> None:
+        with engine.connect() as other:  # what is told is there for everybody
+            told.append((result, trouble))
+            told.append((other.exec_driver_sql("SELECT count(*) FROM api_key").scalar_one(), None))
+        heard.set()
+
+    release, thread = block(writer)
+    writer.gather_later(lambda session, names: [add_key(session, name) for name in names], "a", then)
+    assert not told
+    release.set()
+    assert heard.wait(10)
+    thread.join(10)
+    assert told == [("a", None), (1, None)]
+
+
+def test_whoever_does_not_wait_is_told_the_trouble_and_harms_nobody(writer: GroupWriter) -> None:
+    told: list[Exception | None] = []
+
+    def then(_result: object, trouble: Exception | None) -> None:
+        told.append(trouble)
+        raise RuntimeError("a bug of whoever is told")
+
+    def fail(_session: Session, _items: list[int]) -> list[int]:
+        raise ValueError("no")
+
+    writer.gather_later(fail, 1, then)
+    assert writer.write(lambda session: add_key(session, "after")) == "after"
+    release, thread = block(writer)
+    time.sleep(0.03)
+    writer.gather_later(fail, 1, lambda _result, trouble: told.append(trouble), timeout_s=0.02)
+    release.set()
+    thread.join(10)
+    assert [type(trouble) for trouble in told] == [ValueError, TimeoutError]

@@ -85,13 +85,13 @@ def test_when_it_cannot_be_stored_meta_is_asked_to_send_again(engine: Engine) ->
     body = b'{"object":"page","entry":[]}'
     headers = {"X-Hub-Signature-256": sign(body, SECRET)}
 
-    def broken(*_: Any, **__: Any) -> None:
-        raise OperationalError("INSERT", {}, Exception("disk full"))
+    def broken(_operation: Any, _item: Any, then: Any, **_more: Any) -> None:
+        then(None, OperationalError("INSERT", {}, Exception("disk full")))
 
-    working, services.writer.gather = services.writer.gather, broken  # type: ignore[method-assign, assignment]
+    working, services.writer.gather_later = services.writer.gather_later, broken  # type: ignore[method-assign, assignment]
     answer = client.post("/webhooks/meta", data=body, headers=headers)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-    services.writer.gather = working  # type: ignore[method-assign]
+    services.writer.gather_later = working  # type: ignore[method-assign]
     assert client.post("/webhooks/meta", data=body, headers=headers).status_code == 200
 
 

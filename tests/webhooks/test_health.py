@@ -66,14 +66,15 @@ def test_a_notice_that_could_not_be_stored_is_told_for_a_while(engine: Engine, m
     services = make_services(engine)
     app = create_app(services=services)
     body, room = b'{"object":"page","entry":[]}', [False]
-    original = services.writer.gather
+    original = services.writer.gather_later
 
-    def full(operation: Any, item: Any, **more: Any) -> Any:
+    def full(operation: Any, item: Any, then: Any, **more: Any) -> None:
         if operation is add_raw_events and not room[0]:
-            raise OperationalError("INSERT", {}, Exception("could not extend file: No space left on device"))
-        return original(operation, item, **more)
+            then(None, OperationalError("INSERT", {}, Exception("could not extend file: No space left on device")))
+        else:
+            original(operation, item, then, **more)
 
-    services.writer.gather = full  # type: ignore[method-assign]
+    services.writer.gather_later = full  # type: ignore[method-assign]
     headers = {"X-Hub-Signature-256": sign(body, SECRET)}
     assert app.test_client().post("/webhooks/meta", data=body, headers=headers).status_code == 503
     answer = app.test_client().get("/readyz")
