@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -13,6 +14,7 @@ from leadloop.logs import get_logger
 
 log = get_logger(__name__)
 QUEUE = "leadloop"
+CHANNEL = f"{QUEUE}:bell"
 JOB = "workers.rq_worker.drain_job"
 JOB_TIMEOUT_S = 180
 LEAST_PAUSE_S = 0.005
@@ -47,6 +49,8 @@ class RqBell:
     Never more than one job waits: the job's id carries a generation that the job itself moves on when it begins
     (begin_drain). RQ's `unique` raises while a job of that id is kept in any state, so that a worker that died between
     taking a job and beginning it would silence the bell; an empty queue is therefore always rung.
+
+    Drains that are under way are told by a message (see Listener), which spares the next lead the start of a job.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -89,16 +93,52 @@ class RqBell:
             self._closing.wait(pause_s)
 
     def ring_now(self) -> bool:
-        """Enqueue unless a drain is waiting already. True when one was added. Raises RedisError."""
-        if self._queue.count:
+        """Tell the drains under way, and enqueue one unless one is waiting already. True when one was added. Raises
+        RedisError."""
+        with self._redis.pipeline(transaction=False) as together:
+            together.publish(CHANNEL, "")
+            together.llen(self._queue.key)
+            together.get(_generation_key())
+            _told, waiting, found = together.execute()
+        if waiting:
             return False
-        generation = int(self._redis.get(_generation_key()) or 0)
+        generation = int(found or 0)
         options = {"job_timeout": JOB_TIMEOUT_S, "result_ttl": 0, "failure_ttl": 60, "description": "drain"}
         try:
             self._queue.enqueue(JOB, job_id=f"drain-{generation}", unique=True, **options)
         except DuplicateJobError:
             self._queue.enqueue(JOB, **options)
         return True
+
+
+class Listener:
+    """A thread that calls `wake` whenever somebody rings, for a drain of this process that is under way or lingers."""
+
+    def __init__(self, redis_url: str, wake: Callable[[], None]) -> None:
+        self._redis_url = redis_url
+        self._wake = wake
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._listen(connect(self._redis_url))
+            except (RedisError, OSError):
+                self._stop.wait(REDIS_DOWN_PAUSE_S)  # a hint only: the bell, or the sweeper, tells as well
+
+    def _listen(self, redis: Any) -> None:
+        with contextlib.closing(redis), redis.pubsub(ignore_subscribe_messages=True) as messages:
+            messages.subscribe(CHANNEL)
+            while not self._stop.is_set():
+                if messages.get_message(timeout=1.0) is not None:
+                    self._wake()
 
 
 def begin_drain(redis: Redis) -> None:

@@ -66,16 +66,21 @@ class Drainer:
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
-    def drain(self, *, max_s: float = 60.0) -> int:
+    @property
+    def is_draining(self) -> bool:
+        return self._draining.locked()
+
+    def drain(self, *, max_s: float = 60.0, linger_s: float = 0.0) -> int:
         """Work until nothing is due, for at most `max_s` seconds; returns how many rows were settled.
 
+        `linger_s`: stay so long after the last row, for wake() to bring more without beginning anew.
         Several calls at once in one process: the later ones wake the first and return 0.
         """
         if not self._draining.acquire(blocking=False):
             self.wake()
             return 0
         try:
-            return self._drain(until=time.monotonic() + max_s)
+            return self._drain(until=time.monotonic() + max_s, linger_s=linger_s)
         finally:
             self._draining.release()
 
@@ -103,7 +108,7 @@ class Drainer:
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
-    def _drain(self, *, until: float) -> int:
+    def _drain(self, *, until: float, linger_s: float) -> int:
         before = self._settled.total()
         while True:
             self._wake.clear()
@@ -111,8 +116,12 @@ class Drainer:
             claimed = 0 if over else self._take()
             with self._lock:
                 busy = len(self._in_hand)
-            if over or (not busy and not claimed) or self._abandoned.is_set():
+            if over or self._abandoned.is_set():
                 return self._settled.total() - before
+            if not busy and not claimed:
+                if self.stopping or not self._wake.wait(linger_s):
+                    return self._settled.total() - before
+                continue
             self._renew_guarded()
             self._wake.wait(timeout=0.5)
             if busy >= BUSY:

@@ -20,7 +20,7 @@ from rq.worker import WorkerStatus
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.addresses import load_services
-from workers.bell import QUEUE, begin_drain, connect
+from workers.bell import QUEUE, Listener, RqBell, begin_drain, connect
 from workers.drain import Drainer, anything_due
 from workers.registry import JOBS
 from workers.schedules import run_due, run_scheduled
@@ -28,7 +28,11 @@ from workers.sweeper import Sweeper
 
 log = get_logger(__name__)
 DRAIN_S = 60.0
+LINGER_S = (
+    1.0  # at a lead a second or more no lead waits for RQ to begin a job, which takes longer than all else we add
+)
 POLL_WITHOUT_REDIS_S = 0.25
+REDIS_AWAY_S = 5.0  # after Redis did not answer: so long nobody waits for it before draining
 LEAVE_S = 3.0  # after the grace time: to write down the last and to close
 
 
@@ -39,6 +43,7 @@ class WorkerProcess:
         self.services = services
         self.drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
         self.stop = threading.Event()
+        self._redis_away_until = 0.0
         load_services()  # a third of a second of imports that the first alert need not wait for
 
     def keep_up(self) -> None:
@@ -47,8 +52,18 @@ class WorkerProcess:
         run_due(self.services)
 
     def drain_beside(self) -> None:
-        """Called by the sweeper: drain on this thread unless the RQ job is draining."""
+        """Drain on the sweeper's thread: without Redis, or while it is away."""
         self.drainer.drain(max_s=DRAIN_S)
+
+    def ring_or_drain(self, ring_now: Callable[[], object]) -> None:
+        """Called by the sweeper of a worker with Redis when something is due."""
+        if time.monotonic() >= self._redis_away_until:
+            try:
+                ring_now()
+                return
+            except (RedisError, OSError):
+                self._redis_away_until = time.monotonic() + REDIS_AWAY_S
+        self.drain_beside()
 
 
 CURRENT: list[WorkerProcess] = []
@@ -58,7 +73,10 @@ def drain_job() -> int:
     """The RQ job: work off what is due; when there is more than fits into its time, ring for another."""
     process = CURRENT[0]
     begin_drain(_redis_of(process.services))
-    settled = process.drainer.drain(max_s=DRAIN_S)
+    if process.drainer.is_draining:  # on the sweeper's thread, from when Redis was away
+        process.drainer.wake()
+        return 0
+    settled = process.drainer.drain(max_s=DRAIN_S, linger_s=LINGER_S)
     if not process.drainer.stopping and anything_due(process.services):
         process.services.bell.ring()
     return settled
@@ -90,8 +108,11 @@ def work_with_redis(services: Services) -> None:
     """Serve the RQ queue until SIGTERM; while Redis is away, drain by sweeping."""
     process = WorkerProcess(services)
     CURRENT[:] = [process]
-    sweeper = Sweeper(services, process.drain_beside, also=process.drainer.renew_leases)
+    bell = RqBell(services.settings.redis_url)
+    sweeper = Sweeper(services, lambda: process.ring_or_drain(bell.ring_now), also=process.drainer.renew_leases)
     sweeper.start()
+    listener = Listener(services.settings.redis_url, process.drainer.wake)
+    listener.start()
     serving: list[OpenWorker] = []
 
     def stop_soon(*_: object) -> None:
@@ -110,6 +131,7 @@ def work_with_redis(services: Services) -> None:
             process.stop.wait(1.0)
     process.drainer.stop(services.settings.stop_grace_s)
     sweeper.stop()
+    listener.stop()
 
 
 def _serve(process: WorkerProcess, serving: list[OpenWorker]) -> None:
@@ -172,7 +194,10 @@ class Family:
         signal.signal(signal.SIGINT, self._stop)
         while not self._stopping or self._children:
             while not self._stopping and len(self._children) < self._count:
-                self._children[self._start()] = time.monotonic()
+                pid = self._start()
+                self._children[pid] = time.monotonic()
+                if self._stopping:  # told to stop between the two lines above
+                    self._end(pid)
             self._reap()
 
     def _reap(self) -> None:
@@ -193,10 +218,13 @@ class Family:
     def _stop(self, *_: object) -> None:
         self._stopping = True
         for pid in list(self._children):
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                self._children.pop(pid, None)
+            self._end(pid)
+
+    def _end(self, pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            self._children.pop(pid, None)
 
 
 def stop_without(parent: int) -> None:

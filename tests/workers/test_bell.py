@@ -1,14 +1,16 @@
 """The bell on a real Redis: one waiting job, never in the way, and what an emptied or absent Redis does to it."""
 
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 from rq import Queue
 from servers import RedisServer, free_port, start_redis
+from serving.clients import wait_until
 from structlog.testing import capture_logs
 
-from workers.bell import QUEUE, LocalBell, RqBell, SilentBell, begin_drain, connect
+from workers.bell import CHANNEL, QUEUE, Listener, LocalBell, RqBell, SilentBell, begin_drain, connect
 
 
 @pytest.fixture
@@ -99,3 +101,31 @@ def test_closing_without_redis_is_quick_and_silent() -> None:
         bell.close()
     assert time.monotonic() - began < 5
     assert lines == []
+
+
+def test_drains_under_way_hear_the_bell(redis_server: RedisServer) -> None:
+    heard = threading.Semaphore(0)
+    listener = Listener(redis_server.url, heard.release)
+    listener.start()
+    bell = RqBell(redis_server.url)
+    try:
+        with redis_server.client() as client:
+            assert wait_until(lambda: dict(client.pubsub_numsub(CHANNEL)).get(CHANNEL.encode()) == 1)
+        assert bell.ring_now()
+        assert heard.acquire(timeout=10)
+        assert not bell.ring_now(), "the waiting job is enough"
+        assert heard.acquire(timeout=10), "who is under way is told all the same"
+    finally:
+        listener.stop()
+
+
+def test_a_listener_comes_back_after_redis_was_away(redis_server: RedisServer) -> None:
+    heard = threading.Event()
+    listener = Listener(redis_server.url, heard.set)
+    listener.start()
+    try:
+        redis_server.kill()
+        redis_server.start_again()
+        assert wait_until(lambda: (RqBell(redis_server.url).ring_now(), heard.wait(0.2))[1])
+    finally:
+        listener.stop()

@@ -451,3 +451,24 @@ def test_a_hold_remembers_what_it_was_met_with(engine: Engine) -> None:
     add(services, "a", 1, "graph:1")
     Drainer(services, {"a": Job(job, fingerprint=lambda _i, _s: "new")}, threads=2).drain()
     assert lanes(engine)["graph:1"].fingerprint == "old"
+
+
+def test_a_drain_that_lingers_takes_what_comes_late(engine: Engine) -> None:
+    services = make_services(engine)
+    done = threading.Event()
+
+    def job(_item: WorkItem, _services: Services) -> None:
+        done.set()
+
+    drainer = Drainer(services, {"a": Job(job)}, threads=2)
+    settled: list[int] = []
+    thread = threading.Thread(target=lambda: settled.append(drainer.drain(linger_s=20)))
+    thread.start()
+    add(services, "a", 1, "a")
+    drainer.wake()
+    assert done.wait(10), "it was still there"
+    assert drainer.is_draining
+    drainer.stop(1)
+    thread.join(10)
+    assert not thread.is_alive(), "a stop ends the lingering"
+    assert settled == [1]
