@@ -14,7 +14,7 @@ from leadloop.logs import get_logger
 
 log = get_logger(__name__)
 QUEUE = "leadloop"
-CHANNEL = f"{QUEUE}:bell"
+HINT = f"{QUEUE}:bell"
 JOB = "workers.rq_worker.drain_job"
 JOB_TIMEOUT_S = 180
 LEAST_PAUSE_S = 0.005
@@ -50,7 +50,7 @@ class RqBell:
     (begin_drain). RQ's `unique` raises while a job of that id is kept in any state, so that a worker that died between
     taking a job and beginning it would silence the bell; an empty queue is therefore always rung.
 
-    Drains that are under way are told by a message (see Listener), which spares the next lead the start of a job.
+    One of the drains under way is told by a hint (see Listener), which spares the next lead the start of a job.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -93,13 +93,14 @@ class RqBell:
             self._closing.wait(pause_s)
 
     def ring_now(self) -> bool:
-        """Tell the drains under way, and enqueue one unless one is waiting already. True when one was added. Raises
+        """Tell a drain under way, and enqueue one unless one is waiting already. True when one was added. Raises
         RedisError."""
         with self._redis.pipeline(transaction=False) as together:
-            together.publish(CHANNEL, "")
+            together.lpush(HINT, "")
+            together.ltrim(HINT, 0, 0)
             together.llen(self._queue.key)
             together.get(_generation_key())
-            _told, waiting, found = together.execute()
+            _pushed, _trimmed, waiting, found = together.execute()
         if waiting:
             return False
         generation = int(found or 0)
@@ -112,7 +113,7 @@ class RqBell:
 
 
 class Listener:
-    """A thread that calls `wake` whenever somebody rings, for a drain of this process that is under way or lingers."""
+    """A thread that calls `wake` for a drain of this process that is under way or lingers. Each ring wakes one process."""
 
     def __init__(self, redis_url: str, wake: Callable[[], None]) -> None:
         self._redis_url = redis_url
@@ -134,10 +135,9 @@ class Listener:
                 self._stop.wait(REDIS_DOWN_PAUSE_S)  # a hint only: the bell, or the sweeper, tells as well
 
     def _listen(self, redis: Any) -> None:
-        with contextlib.closing(redis), redis.pubsub(ignore_subscribe_messages=True) as messages:
-            messages.subscribe(CHANNEL)
+        with contextlib.closing(redis):
             while not self._stop.is_set():
-                if messages.get_message(timeout=1.0) is not None:
+                if redis.brpop([HINT], timeout=1) is not None:
                     self._wake()
 
 
