@@ -5,7 +5,7 @@ worker held falls due by itself. Rows stand in queues named "<priority>:<lane>";
 index probes each however long they are, so a lane with a backlog of 100,000 rows does not slow the others down.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
 from store.models import Work
-from store.sql import MakeInsert, Prepared, table_of
+from store.sql import MakeInsert, Prepared, insert_new, table_of
 
 FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, retries before backfill
 
@@ -72,8 +72,23 @@ def add_work(
     due_at: datetime | None = None,
 ) -> None:
     """Add one row for each subject. A row that is there already is woken instead, unless a worker has it in hand."""
+    taking: Taking | None = session.info.get(TAKING)
+    if taking is not None and priority == FRESH and due_at is None:
+        subject_ids = taking.take(session, kind, subject_ids, lane, now=now)
     if not subject_ids:
         return
+    _ADD.later(session, *_new_rows(kind, subject_ids, lane, now=now, priority=priority, due_at=due_at))
+
+
+def _new_rows(
+    kind: str,
+    subject_ids: list[int],
+    lane: str,
+    *,
+    now: datetime,
+    priority: int = FRESH,
+    due_at: datetime | None = None,
+) -> list[dict[str, Any]]:
     row = {
         "kind": kind,
         "lane": lane,
@@ -85,7 +100,53 @@ def add_work(
         "due_at": due_at or now,
         "added_at": now,
     }
-    _ADD.later(session, *(row | {"subject_id": subject_id} for subject_id in subject_ids))
+    return [row | {"subject_id": subject_id} for subject_id in subject_ids]
+
+
+TAKING = "taking"  # in Session.info while an effect of a drain that has room is written
+
+
+class Taking:
+    """A drain that has room takes fresh rows in the transaction that adds them, instead of looking for them afterwards.
+
+    `reserve(lane)` says whether there is room, and keeps a place; `release(lane)` gives it back when it comes to nothing.
+    What was taken is in `items` once the transaction is committed.
+    """
+
+    def __init__(
+        self, holder: str, lease_s: float, *, reserve: Callable[[str], bool], release: Callable[[str], None]
+    ) -> None:
+        self.items: list[WorkItem] = []
+        self._holder = holder
+        self._lease_s = lease_s
+        self._reserve = reserve
+        self._release = release
+        self._reserved: list[str] = []
+
+    def take(self, session: Session, kind: str, subject_ids: list[int], lane: str, *, now: datetime) -> list[int]:
+        """Add rows that are claimed from the start; the subjects for which there was no room, or a row already."""
+        left = []
+        for subject_id in subject_ids:
+            (row,) = _new_rows(kind, [subject_id], lane, now=now)
+            if not self._reserve(lane):
+                left.append(subject_id)
+                continue
+            self._reserved.append(lane)
+            lease_end = now + timedelta(seconds=self._lease_s)
+            claimed = row | {"attempts": 1, "holder": self._holder, "due_at": lease_end}
+            added = _ADD_TAKEN.run(session, [claimed]).first()
+            if added is None:
+                self._release(self._reserved.pop())
+                left.append(subject_id)
+            else:
+                self.items.append(_item(added, self._holder))
+        return left
+
+    def forget(self) -> None:
+        """The transaction was rolled back: what it took is not there."""
+        while self._reserved:
+            self._release(self._reserved.pop())
+        self.items.clear()
 
 
 _DUE_QUEUES = text(
@@ -136,6 +197,7 @@ def _build_claim(_insert: MakeInsert, dialect: str) -> Any:
 _TIME = _TABLE.c.due_at.type
 _ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at")
 _CLAIM = Prepared(_build_claim)
+_ADD_TAKEN = insert_new(Work, ["kind", "subject_id"], *_ITEM_COLUMNS)
 
 
 def claim(session: Session, room: Mapping[str, int], *, holder: str, now: datetime, lease_s: float) -> list[WorkItem]:

@@ -24,7 +24,7 @@ from leadloop.errors import LeadloopError, Retryable, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes, rest_lane
-from store.work import WorkItem, claim, give_back, lane_of, read_queues, renew, settle, settle_done
+from store.work import TAKING, Taking, WorkItem, claim, give_back, lane_of, read_queues, renew, settle, settle_done
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success, wait_as_probe
@@ -176,6 +176,20 @@ class Drainer:
             self._room.enter(item.lane)
         return claimed
 
+    def _reserve(self, lane: str) -> bool:
+        """A place for a row that is just being added, when little is in hand: then looking for it is most of its time."""
+        with self._lock:
+            quiet = len(self._in_hand) < BUSY and not self._stopping.is_set()
+        return quiet and not self._room.is_troubled(lane) and self._room.try_enter(lane)
+
+    def _begin_on(self, items: list[WorkItem]) -> None:
+        with self._lock:
+            for item in items:
+                self._in_hand[item.id] = item
+        with contextlib.suppress(RuntimeError):  # the time to stop is over: their lease hands them on
+            for item in items:
+                self._pool.submit(self._attempt, item)
+
     def _give_back_waiting(self) -> None:
         with self._lock:
             waiting = [item for item in self._in_hand.values() if item.id not in self._begun]
@@ -287,11 +301,17 @@ class Drainer:
 
     def _settle(self, item: WorkItem, effect: Effect | None, verdict: Verdict, rest: Rest | None) -> None:
         services, job = self._services, self._jobs.get(item.kind)
+        taking = Taking(self._holder, services.settings.lease_s, reserve=self._reserve, release=self._room.cancel)
 
         def write(session: Session) -> bool:
             now = services.now()
+            taking.forget()  # of a first run that was rolled back
             if effect is not None:
-                effect(session, now)
+                session.info[TAKING] = taking
+                try:
+                    effect(session, now)
+                finally:
+                    del session.info[TAKING]
             if verdict.state == "done":
                 settle_done(session, [item])
                 if self._room.is_troubled(item.lane):
@@ -307,7 +327,12 @@ class Drainer:
                 note_failure(session, item.lane, verdict, now=now)
             return False
 
-        newly_held = _write_again(services, write)
+        try:
+            newly_held = _write_again(services, write)
+        except Exception:
+            taking.forget()
+            raise
+        self._begin_on(taking.items)
         if verdict.outage or rest is not None:
             self._room.note_troubled_lane(item.lane)
         self._settled[verdict.state] += 1

@@ -60,6 +60,20 @@ class LaneRoom:
         with self._lock:
             self._in_flight[lane] += 1
 
+    def try_enter(self, lane: str) -> bool:
+        """Like enter(), when there is a place for one more."""
+        with self._lock:
+            free = self._threads - sum(self._in_flight.values())
+            if free <= 0 or self._cap(lane) <= self._in_flight[lane]:
+                return False
+            self._in_flight[lane] += 1
+            return True
+
+    def cancel(self, lane: str) -> None:
+        """What entered will not be worked on after all."""
+        with self._lock:
+            self._in_flight[lane] -= 1
+
     def begin(self, lane: str) -> None:
         """Its call begins now."""
         with self._lock:
