@@ -11,7 +11,8 @@ from leadloop.texts import clean_text, drop_invisible
 
 _LONGEST = 100
 _PREFIX = re.compile(r"\s*(?:tel|p|phone|whatsapp)\s*:\s*", re.IGNORECASE)  # "p:" is what Meta's exports write
-_INTERNATIONAL = re.compile(r"(\D*?)(?:\+[\s(]*00|00)[\s(]*(?=[1-9])")
+# A country code: "+90", "0090", "+0090", and "0+90" of those who know that a number begins with 0.
+_INTERNATIONAL = re.compile(r"\D*?(?:(?:0[()\s]*)*\+[()\s]*(?:00)?|00)[()\s]*(?=[1-9])")
 _BETWEEN = re.compile(r"[/;,|]|[^\W\d_]{2,}")
 _MEXICAN_MOBILE = re.compile(r"\+52(?:1|01|044|045)(\d{10})")
 # Digits that a number without "+" must have to be read as one with its country code. No national number has twelve.
@@ -25,18 +26,22 @@ def is_phone_country(code: str | None) -> bool:
 
 
 def normal_phone(text: str, countries: Sequence[str | None] = ()) -> str | None:
-    """E.164 ("+905321234567"), or None when no possible number is in `text`.
+    """E.164 ("+905321234567"), or None when no number is in `text`: a slip of the finger must not become somebody else's.
 
-    `countries` (ISO 3166-1 alpha-2, unknown ones are passed over) are tried in order for a number typed without its
-    country code. A reading that is a number in use wins over one that only has the right length. Digits may be of any
-    script. An extension is dropped; of several numbers the first counts.
+    A number typed with its country code must have a length that this country has. One typed without is tried in
+    `countries` (ISO 3166-1 alpha-2, unknown ones are passed over) in order, and must be one in use there: the length
+    alone would give nearly every mistyped number a country. A reading that is a number in use wins over one that only
+    has the right length. Digits may be of any script. An extension is dropped; of several numbers the first counts.
     """
     typed = _ascii_digits(drop_invisible(clean_text(text)))
     if len(typed) > _LONGEST:
         return None
+    typed = _PREFIX.sub("", typed, count=1).strip()
     regions = [code.upper() for code in countries if code and is_phone_country(code.upper())]
+    if _INTERNATIONAL.match(typed):
+        regions = []  # the code was typed: what does not fit it, wholly or in part, is of no other country either
     spare: PhoneNumber | None = None
-    for reading in _readings(_PREFIX.sub("", typed, count=1).strip()):
+    for reading in _readings(typed):
         for number in _candidates(reading, regions):
             if phonenumbers.is_valid_number(number):
                 return _e164(number)
@@ -66,17 +71,17 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _candidates(text: str, regions: Sequence[str]) -> Iterator[PhoneNumber]:
-    """The possible numbers that `text` may mean, likeliest first."""
+    """The numbers that `text` may mean, likeliest first."""
     prefix = _INTERNATIONAL.match(text)
-    if prefix or "+" in text:
-        number = _possible("+" + text[prefix.end() :] if prefix else text, None)
+    if prefix:
+        number = _possible("+" + text[prefix.end() :], None)
         if number is not None:
             yield number
-            return
+        return
     national = text.replace("+", "")
     for region in regions:
         number = _possible(national, region)
-        if number is not None:
+        if number is not None and phonenumbers.is_valid_number(number):
             yield number
     number = _with_forgotten_plus(national, regions)
     if number is not None:

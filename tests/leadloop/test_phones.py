@@ -35,6 +35,9 @@ from leadloop.phones import normal_phone
         ("030/123456", "DE", "+4930123456"),
         ("1-800-FLOWERS", "US", "+18003569377"),
         ("011 90 532 123 4567", "US", "+905321234567"),
+        # a zero before the country code, as before every number at home
+        ("0+905321234567", "TR", "+905321234567"),
+        ("(0) +90 532 123 45 67", "US", "+905321234567"),
         # digits of other scripts
         ("٠٥٣٢١٢٣٤٥٦٧", "TR", "+905321234567"),
         ("۰۹۱۲ ۳۴۵ ۶۷۸۹", "IR", "+989123456789"),
@@ -85,6 +88,24 @@ def test_numbers_become_e164(typed: str, country: str | None, e164: str) -> None
 )  # fmt: skip
 def test_no_number(typed: str, country: str | None) -> None:
     assert normal_phone(typed, [country]) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "+34 600 000 0011", "0034 600 000 0011", "+1 202 555 01111", "+90 532 123 45 678", "+90 532 123 45",
+        "0090 532 123 45", "+34 600 000 0011 / 0532 123 45 67", "00000000000", "0" * 100, "0 " * 50,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("countries", [["TR"], ["TR", "DE"], ["DE", "US"]])
+def test_a_mistyped_number_is_not_made_one_of_another_country(typed: str, countries: list[str]) -> None:
+    assert normal_phone(typed, countries) is None
+
+
+def test_of_the_right_length_alone_is_not_enough_without_a_country_code() -> None:
+    for typed in ("0151 23456789", "0532 123 45 678", "532 123 45"):
+        assert normal_phone(typed, ["TR"]) is None
+    assert normal_phone("+90 151 234 56 78", ["TR"]) == "+901512345678"
 
 
 def test_the_country_answered_counts_where_the_pages_own_does_not_fit() -> None:
