@@ -37,6 +37,11 @@ _DEGREE_WORDS = """
     phd md mba dds dvm dmd jd cpa rn np pharmd edd psyd llm msc bsc mphil dphil pmp cfa mbchb mbbch facs ma ba
     do"""
 _TITLES = frozenset(_TITLE_WORDS.split())
+# What follows a degree ("Dr. med.", "Mag. phil."), and elsewhere is a first name: Phil Collins, Nat King Cole, Med Trabelsi.
+_AFTER_DEGREES = frozenset({"med", "phil", "jur", "rer", "nat", "habil"})
+_BEFORE_THEM = frozenset({"dr", "doctor", "prof", "professor", "univ.prof", "mag", "dipl", "dipl.-ing"})
+# Titles that are first names as well: with a dot, or before one, they are titles.
+_TITLES_AND_NAMES = frozenset({"mag", "miss", "ing", "av", "op", "hon"})
 _DEGREES = frozenset(_DEGREE_WORDS.split())
 _NO_SUFFIX = frozenset({"i", "v", "2", "vet", "ret"})  # "Ramesh V" is an initial in half of India
 _PARTICLES = frozenset({"el", "ben", "bou", "ould"})
@@ -77,7 +82,7 @@ def join_name(first_name: str | None, last_name: str | None) -> str | None:
 
 
 def _first_and_last(name: ParsedName, *, given_last: bool) -> tuple[str | None, str | None]:
-    kept = " ".join(word for word in name.title.split() if not _is_title(word))  # "Ma. Teresa", "Md. Rahim"
+    kept = _names_among_titles(name)
     given = (kept, name.middle, name.given) if given_last else (kept, name.given, name.middle)
     first = " ".join(part for part in given if part)
     last = name.family
@@ -88,9 +93,28 @@ def _first_and_last(name: ParsedName, *, given_last: bool) -> tuple[str | None, 
     return first or None, last or None
 
 
-def _is_title(word: str) -> bool:
-    plain = word.lower().rstrip(".,")
-    return plain in _TITLES or plain in _lexicon().conjunctions
+def _names_among_titles(name: ParsedName) -> str:
+    """What nameparser takes for titles and is none: "Ma. Teresa", "Md. Rahim", "Phil Collins", "Miss Jones"."""
+    words = name.title.split()
+    lower = str(name).islower()
+    kept = []
+    degree = False
+    for word in words:
+        plain = _plain(word)
+        if plain in _AFTER_DEGREES:
+            dropped = degree and (word.endswith(".") or (word.islower() and not lower))
+        else:
+            dropped = plain in _TITLES or plain in _lexicon().conjunctions
+            degree = plain in _BEFORE_THEM
+        if not dropped:
+            kept.append(word)
+    if not kept and not name.given and not name.middle:
+        kept = [word for word in words if "." not in word and _plain(word) in _TITLES_AND_NAMES][-1:]
+    return " ".join(kept)
+
+
+def _plain(word: str) -> str:
+    return word.lower().rstrip(".,")
 
 
 def _is_all_particles(first: str | None, last: str | None) -> bool:
