@@ -75,18 +75,25 @@ def find_country(text: str, *, locale: str | None = None) -> str | None:
     name = _key(text)
     if not name:
         return None
-    return _from_code(text) or _common_names(_language(locale)).get(name) or _all_names().get(name)
+    code = _code(text)
+    if len(code) == 2 and (found := _from_code(code)):
+        return found
+    # A name of three letters before a code of three: Nga is Russia on a Vietnamese form, and NGA Nigeria elsewhere.
+    return _common_names(_language(locale)).get(name) or _from_code(code) or _all_names().get(name)
 
 
 def _key(text: str) -> str:
     return "".join(word for word in fold(text).split("_") if word not in _LEFT_OUT)
 
 
-def _from_code(text: str) -> str | None:
-    """With their accents on: Áo, Bỉ and Mỹ are Austria, Belgium and the USA in Vietnamese, and not AO, BI and MY."""
+def _code(text: str) -> str:
+    """`text` as a code, with its accents on: Áo, Bỉ and Mỹ are Austria, Belgium and the USA in Vietnamese, and not AO, BI
+    and MY. "" when it is none."""
     code = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text))).upper()
-    if not (code.isascii() and code.isalpha() and len(code) in (2, 3)):
-        return None
+    return code if code.isascii() and code.isalpha() and len(code) in (2, 3) else ""
+
+
+def _from_code(code: str) -> str | None:
     if code in _codes():
         return code
     replaced = get_global("territory_aliases").get(code, ())  # alpha-3, UK, and codes of countries gone by

@@ -7,6 +7,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 # Invisible marks that keyboards and copying leave around a text: zero-width spaces, direction marks, fillers, the BOM.
 _INVISIBLE = "\u00ad\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u2800\u3164\ufeff\uffa0"
+# Of these, what turns the direction of writing: inside a name it can make all that is shown after it read backwards.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INVISIBLE_ANYWHERE = re.compile(f"[{_INVISIBLE}]")
 _INVISIBLE_ENDS = re.compile(rf"^[\s{_INVISIBLE}]+|(?<![\s{_INVISIBLE}])[\s{_INVISIBLE}]+$")
 _UNDERSCORES = re.compile("__+")
@@ -30,13 +32,15 @@ def clean_text(text: str) -> str:
 
 
 def tidy(text: str | None) -> str | None:
-    """One line as a CRM wants it: NFC, runs of white space as one blank, no control characters, nothing invisible at
-    the ends. None when nothing visible is left."""
+    """One line as a CRM wants it: NFC, runs of white space as one blank, no control characters, none that turn the
+    direction of writing, nothing invisible at the ends. None when nothing visible is left."""
     if not text:
         return None
     if text.isascii() and text.isalnum():
         return text
     text = _CONTROL.sub("", clean_text(text))
+    if not text.isascii():
+        text = _DIRECTION.sub("", text)
     if len(text) <= _LONGEST_NORMALISED and not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(_INVISIBLE_ENDS.sub("", text).split()) or None

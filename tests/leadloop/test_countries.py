@@ -45,6 +45,9 @@ def test_the_forms_language_is_asked_before_all_others() -> None:
     assert find_country("Saint-Martin") is None  # in French the name of both halves of the island
     assert find_country("Saint-Martin", locale="fr_FR") is None
     assert find_country("Saint Martin", locale="tr_TR") == "MF"
+    assert find_country("Nga", locale="vi_VN") == "RU"
+    assert find_country("nga", locale="en_US") == "NG"
+    assert find_country("NGA", locale="tr_TR") == "NG"
 
 
 def test_reading_all_languages_does_not_fill_babels_cache() -> None:

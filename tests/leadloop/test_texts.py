@@ -40,6 +40,7 @@ def test_clean_text_is_always_storable(text: str) -> None:
         ("\0", None),
         ("  Zoë \u00a0\n Test ", "Zoë Test"),
         ("\u202b\u200fדוד כהן\u202c", "דוד כהן"),
+        ("Zoë\u202e Te\u200est\u2066 x\u061c", "Zoë Test x"),
         ("e\u0301", "é"),
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("a\x07b", "ab"),
