@@ -11,7 +11,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from leadloop.errors import LeadloopError
@@ -25,6 +25,7 @@ from meta_graph.errors import (
     BadRequest,
     GarbageAnswer,
     LeadNotReadable,
+    NotReadable,
     PermissionMissing,
     ProofRejected,
     RateLimited,
@@ -95,8 +96,9 @@ class GraphClient:
     # --- leads -------------------------------------------------------------------------------------------------------
 
     def read_lead(self, leadgen_id: str, *, token: str, page_id: str) -> Json:
-        """One lead with all fields of facts §5.1, its ids as text. Without rights on the ads it comes without their
-        names and ids rather than not at all; that they are missing is remembered for an hour.
+        """One lead with all fields of facts §5.1, its ids as text. Without rights on the ads, or while the ad account has
+        used up its calls, it comes without their names and ids rather than not at all; that is remembered for an hour, or
+        for as long as the limit lasts.
 
         Raises LeadNotReadable while Graph does not show it, and when it is refused although other leads of the Page
         are not; PermissionMissing (the Page's whole lane) when they are refused as well.
@@ -212,18 +214,27 @@ class GraphClient:
     # --- lists and field lists ---------------------------------------------------------------------------------------
 
     def _get_with_ads(self, path: str, params: dict[str, str], token: str, page_id: str, edge: str) -> Json:
-        """A lead or leads with the ad fields, or without them where the token has no rights on the ads."""
+        """A lead or leads with the ad fields, or without them where the token has no rights on the ads (facts §5.1) or the
+        ad account has used up its calls: neither may keep a lead back."""
         key = f"{page_id}:{hashlib.blake2b(token.encode(errors='replace'), digest_size=8).hexdigest()}"
         narrow = params | {"fields": fields.LEAD_FIELDS_MINIMAL}
-        if self._memory.lacks_ad_rights(key, self._now()):
+        if self._memory.lacks_ad_fields(key, self._now()):
             return self._get(path, narrow, token, page_id, edge)
         try:
             return self._get(path, params | {"fields": fields.LEAD_FIELDS}, token, page_id, edge)
-        except (PermissionMissing, BadRequest) as caught:
+        except (PermissionMissing, BadRequest, NotReadable, RateLimited) as caught:
+            if isinstance(caught, RateLimited) and not caught.of_ads:
+                raise
             answer = self._get(path, narrow, token, page_id, edge)
-            self._memory.note_no_ad_rights(key, self._now())
+            self._note_no_ad_fields(key, caught)
             log.info("leads_read_without_ad_fields", page_id=page_id, code=caught.code)
             return answer
+
+    def _note_no_ad_fields(self, key: str, caught: LeadloopError) -> None:
+        if isinstance(caught, RateLimited):
+            self._memory.note_no_ad_fields(key, self._now(), lasts=timedelta(seconds=caught.retry_after_s or 0.0))
+        elif not isinstance(caught, NotReadable):  # a lead just sent may have become readable between the two calls
+            self._memory.note_no_ad_fields(key, self._now())
 
     def _get_narrowing(
         self, path: str, params: dict[str, str], lists: tuple[str, str], token: str, page_id: str, edge: str
@@ -330,7 +341,7 @@ class GraphClient:
             log.warning("graph_version_differs", asked=self._version, served=served[:20])
 
     def _note_limit(self, limit: RateLimited, page_id: str | None) -> None:
-        if limit.app_wide or page_id is not None:
+        if not limit.of_ads and (limit.app_wide or page_id is not None):
             about = None if limit.app_wide else page_id
             self._on_usage(UsageHint(about, FULL_PERCENT, limit.retry_after_s))
 

@@ -30,9 +30,11 @@ class TooMuchData(Retryable):
 
 
 class RateLimited(Retryable):
-    """A limit is used up. `app_wide`: the whole app's, not only this Page's."""
+    """A limit is used up. `app_wide`: the whole app's, not only this Page's. `of_ads`: an ad account's, which keeps the
+    names of ads back, and not the leads."""
 
     app_wide = False
+    of_ads = False
 
 
 class NotReadable(Retryable):

@@ -24,19 +24,19 @@ class Memory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._no_ad_rights: OrderedDict[str, datetime] = OrderedDict()
+        self._no_ad_fields: OrderedDict[str, tuple[datetime, datetime]] = OrderedDict()
         self._pages: OrderedDict[str, _PageNote] = OrderedDict()
         self._page_sizes: OrderedDict[str, int] = OrderedDict()
 
-    def note_no_ad_rights(self, key: str, now: datetime) -> None:
+    def note_no_ad_fields(self, key: str, now: datetime, *, lasts: timedelta = ASK_AGAIN_AFTER) -> None:
         """A lead was readable without the ad fields only. `key` stands for the Page and the token."""
         with self._lock:
-            _keep(self._no_ad_rights, key, now)
+            _keep(self._no_ad_fields, key, (now, now + lasts))
 
-    def lacks_ad_rights(self, key: str, now: datetime) -> bool:
+    def lacks_ad_fields(self, key: str, now: datetime) -> bool:
         with self._lock:
-            since = self._no_ad_rights.get(key)
-            return since is not None and timedelta(0) <= now - since < ASK_AGAIN_AFTER
+            since, until = self._no_ad_fields.get(key, (now, now))
+            return since <= now < until
 
     def note_read(self, page_id: str, now: datetime) -> None:
         """A lead of this Page was read: its token works."""

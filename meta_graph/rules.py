@@ -58,6 +58,7 @@ class Rule:
     rest_s: float | None = None
     give_up_s: float | None = None
     app_wide: bool = False
+    of_ads: bool = False
     outage: bool = False
     once_more: bool = False
 
@@ -80,7 +81,7 @@ RENEW = (
 )
 LEADS_ACCESS = (
     "Business settings > Integrations > Leads access > the Page: assign your app and the token's user, or restore the"
-    " default access; the token needs leads_retrieval. Then: leadloop work retry."
+    " default access; the token needs leads_retrieval. Then: leadloop work retry --all."
 )
 GRANT = (
     "Give the token what is missing: generate it anew with leads_retrieval and the other permissions of the set-up guide;"
@@ -96,14 +97,27 @@ CORRECT = (
 )
 MESSAGE = "Nothing to retry: send a message that Meta allows at this moment, or reach the person another way."
 
+_ADS = frozenset([2446079])  # an ad account's limit: it keeps the ad fields back, and not the leads. Source: facts §6.3
+
 RULES: tuple[Rule, ...] = (
     # Limits come first: they often carry is_transient as well.
     Rule(4, RateLimited, "The app has used up its calls", WAITS, scope="lane", rest_s=300, app_wide=True),
     Rule(341, RateLimited, "The app has reached a limit of Meta's", WAITS, scope="lane", rest_s=300, app_wide=True),
+    Rule(17, RateLimited, "The ad account has used up its calls", WAITS, _ADS, scope="lane", rest_s=300, of_ads=True),
     Rule(17, RateLimited, "The token's user has used up its calls", WAITS, scope="lane", rest_s=300),
     Rule(32, RateLimited, "The Page has used up its calls", WAITS, scope="lane", rest_s=300),
     Rule(613, RateLimited, "A limit of this kind of call is used up", WAITS, scope="lane", rest_s=60),
     Rule(80005, RateLimited, "The Page has used up its calls for leads", WAITS, scope="lane", rest_s=300),
+    Rule(80000, RateLimited, "The ad account has used up its calls", WAITS, scope="lane", rest_s=300, of_ads=True),
+    Rule(
+        (80003, 80004),
+        RateLimited,
+        "The ad account has used up its calls",
+        WAITS,
+        scope="lane",
+        rest_s=300,
+        of_ads=True,
+    ),
     Rule((80000, 80014), RateLimited, "A limit of this business is used up", WAITS, scope="lane", rest_s=300),
     Rule((130429, 130429), RateLimited, "The number sends too fast", WAITS, scope="lane", rest_s=10),
     Rule((131056, 131056), RateLimited, "Too many messages to one person", WAITS, rest_s=30),
@@ -249,6 +263,14 @@ RULES: tuple[Rule, ...] = (
         "Compare META_GRAPH_VERSION with the versions Meta serves, and the ids with Meta's; if both are right, report it.",
     ),
     Rule(2500, BadRequest, "Graph does not know this path, or misses a token", CORRECT),
+    Rule(
+        803,
+        LeadNotReadable,
+        "Meta says that this lead does not exist",
+        LEADS_ACCESS,
+        where="lead",
+        give_up_s=GIVE_UP_UNREADABLE_S,
+    ),
     Rule(803, ObjectGone, "Meta says that this id does not exist", "Nothing to retry. " + CORRECT),
 )
 
@@ -259,7 +281,8 @@ UNKNOWN_RULE = Rule(
     0,
     UnknownGraphError,
     "Graph answered with a code that leadloop does not know",
-    "Look the code up in Meta's documentation, and report it with the fbtrace_id if it stays; then: leadloop work retry.",
+    "Look the code up in Meta's documentation, and report it with the fbtrace_id if it stays; then: leadloop work retry"
+    " --all.",
     give_up_s=GIVE_UP_UNKNOWN_S,
 )
 
@@ -312,6 +335,7 @@ def error_from(error: ErrorBody, answer: HttpAnswer, *, page_id: str | None, edg
     )
     if isinstance(made, RateLimited):
         made.app_wide = rule.app_wide
+        made.of_ads = rule.of_ads
     if isinstance(made, TokenRejected):
         made.once_more = rule.once_more
     return made

@@ -37,11 +37,12 @@ class UsageHint:
 def parse_usage(headers: Mapping[str, str], page_id: str | None) -> list[UsageHint]:
     """The hints of one answer, at most one for the app and one for each Page; empty when Meta sent no usable header.
 
-    `headers` have names in lower case. `page_id` is the Page the call was made for: X-Page-Usage and
-    X-Ad-Account-Usage do not name one.
+    `headers` have names in lower case. `page_id` is the Page the call was made for: X-Page-Usage does not name one.
+    X-Ad-Account-Usage and the types of ads say nothing about leads: an ad account that is used up only keeps the names of
+    ads back (see the client), and no lead waits for it.
     """
     found: dict[str | None, UsageHint] = {}
-    for hint in (*_app(headers), *_page(headers, page_id), *_ad_account(headers, page_id), *_business(headers)):
+    for hint in (*_app(headers), *_page(headers, page_id), *_business(headers)):
         found[hint.page_id] = _worse(found.get(hint.page_id), hint)
     return list(found.values())
 
@@ -64,13 +65,6 @@ def _app(headers: Mapping[str, str]) -> Iterator[UsageHint]:
 def _page(headers: Mapping[str, str], page_id: str | None) -> Iterator[UsageHint]:
     if page_id is not None:
         yield from _counted(page_id, _object(headers.get("x-page-usage")))
-
-
-def _ad_account(headers: Mapping[str, str], page_id: str | None) -> Iterator[UsageHint]:
-    # An ad account's limit slows our asking for names of ads, but is no reason to stop reading leads: see error 80004.
-    percent = _number(_object(headers.get("x-ad-account-usage")).get("acc_id_util_pct"))
-    if page_id is not None and percent is not None:
-        yield UsageHint(page_id, min(percent, MOST_PERCENT), NEAR_REST_S if percent >= NEAR_PERCENT else None)
 
 
 def _business(headers: Mapping[str, str]) -> Iterator[UsageHint]:

@@ -20,7 +20,6 @@ from meta_graph.errors import (
     GraphUnavailable,
     LeadNotReadable,
     NotReadable,
-    ObjectGone,
     PermissionMissing,
     ProofRejected,
     RateLimited,
@@ -312,12 +311,51 @@ def test_a_failure_without_the_ad_fields_is_not_remembered() -> None:
 
 @pytest.mark.parametrize(
     ("code", "subcode", "kind"),
-    [(100, 33, LeadNotReadable), (803, None, ObjectGone), (190, 463, TokenExpired), (1, None, GraphUnavailable)],
+    [(80005, None, RateLimited), (190, 463, TokenExpired), (1, None, GraphUnavailable)],
 )
 def test_other_errors_are_not_asked_twice(code: int, subcode: int | None, kind: type) -> None:
     bench = Bench(lambda asked: failing(code, subcode))
     assert type(bench.refused()) is kind
     assert len(bench.door.asked) == 1
+
+
+@pytest.mark.parametrize(("code", "subcode"), [(100, 33), (803, None)])
+def test_a_lead_not_shown_may_be_shown_without_its_ad(code: int, subcode: int | None) -> None:
+    bench = Bench([failing(code, subcode), FACTS_LEAD, FACTS_LEAD, failing(code, subcode), failing(code, subcode)])
+    assert bench.read() == FACTS_LEAD
+    assert bench.read() == FACTS_LEAD
+    assert type(bench.refused()) is LeadNotReadable
+    asked_all = [asked.fields == ALL_FIELDS for asked in bench.door.asked]
+    assert asked_all == [True, False, True, True, False], "what a lead just sent is refused says nothing of the others"
+
+
+ADS_LIMIT = {
+    "x-business-use-case-usage": json.dumps(
+        {"120000000000001": [{"type": "ads_management", "call_count": 100, "estimated_time_to_regain_access": 55}]}
+    )
+}
+
+
+@pytest.mark.parametrize(("code", "subcode"), [(80000, 2446079), (80003, 2446079), (80004, 2446079), (17, 2446079)])
+def test_an_ad_accounts_limit_costs_the_names_of_ads_and_no_lead(code: int, subcode: int) -> None:
+    bench = Bench(
+        lambda asked: failing(code, subcode, headers=ADS_LIMIT) if asked.fields & AD_FIELDS else FACTS_LEAD,
+    )
+    assert bench.read() == FACTS_LEAD
+    assert bench.usage == [], "the Page does not rest"
+    bench.now += timedelta(minutes=54)
+    bench.read()
+    assert [asked.fields == ALL_FIELDS for asked in bench.door.asked] == [True, False, False]
+    bench.now += timedelta(minutes=1)
+    bench.read()
+    assert [asked.fields == ALL_FIELDS for asked in bench.door.asked[3:]] == [True, False]
+
+
+def test_a_good_answer_of_an_ad_account_near_its_limit_rests_nothing() -> None:
+    header = json.dumps({"acc_id_util_pct": 96.5, "reset_time_duration": 3_600})
+    bench = Bench([HttpAnswer(200, {"x-ad-account-usage": header}, json.dumps(FACTS_LEAD).encode())])
+    bench.read()
+    assert bench.usage == []
 
 
 def test_a_lead_not_shown_is_tried_for_six_hours_then_explained() -> None:

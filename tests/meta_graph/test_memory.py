@@ -11,11 +11,11 @@ NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def test_the_oldest_are_forgotten() -> None:
     memory = Memory()
     for number in range(MOST_ENTRIES + 10):
-        memory.note_no_ad_rights(str(number), NOON)
+        memory.note_no_ad_fields(str(number), NOON)
         memory.note_page_size(str(number), 7)
         memory.note_read(str(number), NOON)
-    assert not memory.lacks_ad_rights("9", NOON)
-    assert memory.lacks_ad_rights("10", NOON)
+    assert not memory.lacks_ad_fields("9", NOON)
+    assert memory.lacks_ad_fields("10", NOON)
     assert (memory.page_size("9", 100), memory.page_size("10", 100)) == (100, 7)
     assert memory.note_refused(str(MOST_ENTRIES), "1", NOON)  # a Page still known to work
     assert not memory.note_refused("9", "1", NOON)  # one that is forgotten
@@ -32,11 +32,14 @@ def test_the_refused_of_a_page_are_bounded_too() -> None:
 
 def test_a_memory_ends() -> None:
     memory = Memory()
-    memory.note_no_ad_rights("1", NOON)
+    memory.note_no_ad_fields("1", NOON)
     memory.note_read("1", NOON)
-    assert memory.lacks_ad_rights("1", NOON + timedelta(minutes=59))
-    assert not memory.lacks_ad_rights("1", NOON + timedelta(minutes=60))
-    assert not memory.lacks_ad_rights("1", NOON - timedelta(seconds=1))
+    assert memory.lacks_ad_fields("1", NOON + timedelta(minutes=59))
+    assert not memory.lacks_ad_fields("1", NOON + timedelta(minutes=60))
+    assert not memory.lacks_ad_fields("1", NOON - timedelta(seconds=1))
+    memory.note_no_ad_fields("1", NOON, lasts=timedelta(minutes=5))
+    assert memory.lacks_ad_fields("1", NOON + timedelta(minutes=4))
+    assert not memory.lacks_ad_fields("1", NOON + timedelta(minutes=5))
     assert memory.note_refused("1", "5", NOON + timedelta(minutes=14))
     assert not memory.note_refused("1", "5", NOON + timedelta(minutes=15))
 

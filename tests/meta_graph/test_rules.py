@@ -69,7 +69,7 @@ TABLE = [
     (10, 2018108, "messages", Refused, "item", "graph_10_2018108"),
     (10, 1893063, "messages", Blocked, "item", "graph_10_1893063"),
     (17, None, "lead", RateLimited, "lane", "graph_17"),
-    (17, 2446079, "lead", RateLimited, "lane", "graph_17"),
+    (17, 2446079, "lead", RateLimited, "lane", "graph_17_2446079"),
     (32, None, "lead", RateLimited, "lane", "graph_32"),
     (100, None, "lead", BadRequest, "item", "graph_100"),
     (100, 33, "lead", LeadNotReadable, "item", "graph_100_33"),
@@ -101,7 +101,8 @@ TABLE = [
     (551, 1545041, "messages", Refused, "item", "graph_551"),
     (613, None, "lead", RateLimited, "lane", "graph_613"),
     (613, 1996, "lead", RateLimited, "lane", "graph_613"),
-    (803, None, "lead", ObjectGone, "item", "graph_803"),
+    (803, None, "lead", LeadNotReadable, "item", "graph_803"),
+    (803, None, "form", ObjectGone, "item", "graph_803"),
     (1200, None, "lead", GraphUnavailable, "item", "graph_1200"),
     (2500, None, "lead", BadRequest, "item", "graph_2500"),
     (2635, None, "lead", BadRequest, "lane", "graph_2635"),
@@ -154,10 +155,15 @@ def test_every_rule_has_its_line_in_the_table_above() -> None:
 
 
 @pytest.mark.parametrize("subcode", [None, 33, 463, 2018278, 2534022, 2018001, 1545041])
-def test_no_lead_is_given_up_but_for_one_that_does_not_exist(subcode: int | None) -> None:
-    codes = {code for code, *_ in TABLE} | set(range(700))
-    final = {code for code in codes if isinstance(raised(envelope(code, subcode)), Permanent)}
-    assert final == {803}
+def test_no_lead_is_given_up_for_any_code(subcode: int | None) -> None:
+    codes = {code for code, *_ in TABLE} | set(range(1000))
+    assert {code for code in codes if isinstance(raised(envelope(code, subcode)), Permanent)} == set()
+
+
+def test_an_id_that_does_not_exist_may_be_a_lead_just_sent() -> None:
+    error = raised(envelope(803))
+    assert (error.give_up_after_s, error.outage) == (21_600, False)
+    assert error.action.endswith("Then: leadloop work retry --all.")
 
 
 def test_a_code_we_do_not_know_is_tried_for_a_day() -> None:
@@ -222,6 +228,17 @@ def test_which_limits_concern_the_whole_app(code: int, app_wide: bool) -> None:
     assert raised(envelope(code)).app_wide is app_wide
 
 
+@pytest.mark.parametrize(
+    ("code", "subcode", "of_ads"),
+    [
+        *((80000, None, True), (80003, 2446079, True), (80004, 2446079, True), (17, 2446079, True)),
+        *((17, None, False), (32, None, False), (80001, None, False), (80005, None, False), (80014, None, False)),
+    ],
+)
+def test_which_limits_keep_only_the_ad_fields_back(code: int, subcode: int | None, of_ads: bool) -> None:
+    assert raised(envelope(code, subcode)).of_ads is of_ads
+
+
 def test_a_limit_stays_a_limit_when_meta_calls_it_transient() -> None:
     assert type(raised(envelope(4, is_transient=True), 403)) is RateLimited
 
@@ -262,7 +279,7 @@ def test_what_meta_calls_transient_is_tried_again(code: int, subcode: int | None
 
 @pytest.mark.parametrize("value", ["true", 1, [], None, "yes"])
 def test_only_a_real_true_is_transient(value: object) -> None:
-    assert type(raised(envelope(803, is_transient=value))) is ObjectGone
+    assert type(raised(envelope(803, is_transient=value), edge="form")) is ObjectGone
 
 
 # --- what is no answer of Graph --------------------------------------------------------------------------------------

@@ -73,10 +73,9 @@ def test_the_worst_of_several_counts() -> None:
     assert found == [UsageHint(PAGE, 98.0, 180.0), UsageHint("999", 5.0, None)]
 
 
-def test_an_ad_account_never_stops_a_page_for_long() -> None:
+def test_an_ad_account_never_stops_a_page() -> None:
     row = {"acc_id_util_pct": 100, "reset_time_duration": 80_000, "ads_api_access_tier": "standard_access"}
-    assert hints(x_ad_account_usage=row) == [UsageHint(PAGE, 100.0, 60.0)]
-    assert hints(x_ad_account_usage={"acc_id_util_pct": 9.67}) == [UsageHint(PAGE, 9.67, None)]
+    assert hints(x_ad_account_usage=row) == []
 
 
 def test_without_a_page_only_what_names_one_counts() -> None:
