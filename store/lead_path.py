@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, false, func, select
 from sqlalchemy.orm import Session
 
 from store.models import Connection, Delivery, Form, Lead, Notice, Notifier, Page, RawEvent
@@ -38,8 +38,10 @@ class LeadToRead:
     page_id: str
     form_id: str | None
     ad_id: str | None
+    created_at: datetime | None
     received_at: datetime
     state: str
+    page_configured: bool
     page_name: str | None
     token_sealed: str | None = field(repr=False)
     default_country: str | None
@@ -103,8 +105,10 @@ _READ_LEAD = Prepared(
             _lead.c.page_id,
             _lead.c.form_id,
             _lead.c.ad_id,
+            _lead.c.created_at,
             _lead.c.received_at,
             _lead.c.state,
+            func.coalesce(_page.c.configured, false()),
             _page.c.name,
             _page.c.token_sealed,
             _page.c.default_country,

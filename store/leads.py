@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, false, select, tuple_, update
+from sqlalchemy import bindparam, false, func, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from leadloop.leads import LeadCard
 from store.lanes import graph_lane
 from store.models import Lead, LeadEvent
-from store.sql import Prepared, insert_new, table_of
+from store.sql import MakeInsert, Prepared, insert_new, table_of
 from store.work import FRESH, add_work
 
 
@@ -129,7 +129,8 @@ def add_story(session: Session, lines: list[StoryLine]) -> None:
 def save_card(
     session: Session, lead_id: int, *, answer: dict[str, Any], card: LeadCard, row: dict[str, Any], now: datetime
 ) -> None:
-    """Fill a lead with what Graph said (`answer`) and what we made of it (`card`, as JSON in `row`)."""
+    """Fill a lead with what Graph said (`answer`) and what we made of it (`card`, as JSON in `row`). What the notice told and
+    Graph does not stays."""
     _SAVE_CARD.later(
         session,
         {
@@ -149,13 +150,16 @@ def save_card(
 
 _LEAD = table_of(Lead)
 _FILLED = ("read_at", "answer", "card", "form_id", "ad_id", "created_at", "is_test", "email", "phone")
-_SAVE_CARD = Prepared(
-    lambda _insert, _dialect: (
-        update(_LEAD)
-        .where(_LEAD.c.id == bindparam("of_lead"))
-        .values({"state": "read"} | {name: bindparam("new_" + name, type_=_LEAD.c[name].type) for name in _FILLED})
-    )
-)
+_TOLD_BY_NOTICE = ("form_id", "ad_id", "created_at")
+
+
+def _build_save_card(_insert: MakeInsert, _dialect: str) -> Any:
+    values: dict[str, Any] = {name: bindparam("new_" + name, type_=_LEAD.c[name].type) for name in _FILLED}
+    values |= {name: func.coalesce(values[name], _LEAD.c[name]) for name in _TOLD_BY_NOTICE}
+    return update(_LEAD).where(_LEAD.c.id == bindparam("of_lead")).values({"state": "read"} | values)
+
+
+_SAVE_CARD = Prepared(_build_save_card)
 
 
 def mark_gone(session: Session, lead_id: int) -> None:

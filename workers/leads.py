@@ -29,6 +29,7 @@ ALERT_WITHIN = timedelta(hours=24)
 FORM_TRIES = 2  # so often a lead waits for its form to become readable; then it goes on without
 MOST_FORMS = 500
 TROUBLE_LASTS = timedelta(seconds=10)
+UNKNOWN_PAGE_FOR = timedelta(hours=6)  # so long a lead of a Page that nobody configured waits before it is parked
 FORM_AGAIN_AFTER = timedelta(minutes=10)  # a form that could not be read, or did not know an answer, is asked again
 
 
@@ -41,7 +42,7 @@ def run(item: WorkItem, services: Services) -> Effect:
         lead = load_lead(session, item.subject_id)
     token = open_token(lead.token_sealed, services)
     if token is None:
-        raise no_token(lead.page_id)
+        raise no_token(lead.page_id, waited=None if lead.page_configured else services.now() - item.added_at)
     with working_with(page_fingerprint(token)):
         answer = _graph(services).read_lead(lead.leadgen_id, token=token, page_id=lead.page_id)
         form, fresh_form = _find_form(answer, lead, token, services, patient=item.attempts > FORM_TRIES)
@@ -56,6 +57,7 @@ def run(item: WorkItem, services: Services) -> Effect:
             "page_id": lead.page_id,
             "form_id": lead.form_id,
             "ad_id": lead.ad_id,
+            "created_time": lead.created_at.isoformat() if lead.created_at else None,
         },
     )
     row = card_to_row(card)
@@ -117,13 +119,15 @@ def _graph(services: Services) -> Graph:
     return services.graph
 
 
-def no_token(page_id: str) -> NeedsHuman:
+def no_token(page_id: str, *, waited: timedelta | None = None) -> NeedsHuman:
+    """The Page is held until there is a token. `waited`: for how long this row has, where the Page is in no configuration:
+    perhaps it never will be, so after a while the row itself is parked."""
     return NeedsHuman(
         f"There is no access token for Page {page_id}, so its leads cannot be read.",
         code="no_token",
         action=f'Add [[pages]] with id = "{page_id}" and access_token to the configuration file and apply it,'
         " or set META_ACCESS_TOKEN to a system user's token.",
-        scope="lane",
+        scope="lane" if waited is None or waited < UNKNOWN_PAGE_FOR else "item",
     )
 
 
@@ -132,7 +136,8 @@ def _find_form(
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The form's description, and the same again if it was read just now and is to be kept.
 
-    `patient`: do without a form that cannot be read now; otherwise a passing error is raised, to try the lead again.
+    `patient`: do without a form that cannot be read now; otherwise a passing error is raised, to try the lead again. A limit
+    counts no attempts and may last for hours: the lead, which has been read, does not wait for it.
     """
     form_id = id_text(answer.get("form_id")) or lead.form_id
     if form_id is None:
@@ -145,7 +150,7 @@ def _find_form(
         try:
             return _graph(services).read_form(form_id, token=token, page_id=lead.page_id)
         except LeadloopError as caught:
-            if isinstance(caught, Retryable) and not patient:
+            if isinstance(caught, Retryable) and caught.scope == "item" and not patient:
                 raise
             # The lead matters more than its form: it goes on with what its answers say by themselves.
             log.warning("form_not_read", form_id=form_id, code=caught.code)
