@@ -47,7 +47,7 @@ HISTOGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "leadloop_webhook_to_crm_seconds": (("connection",), "From Meta's notice to the lead being in the CRM."),
     "leadloop_webhook_to_alert_seconds": (("notifier",), "From Meta's notice to the sales team being rung."),
 }
-KINDS = (("event", "events"), ("lead", "graph"), ("delivery", "crm"), ("notice", "alert"))
+KINDS = (("event", "events"), ("fetch", "graph"), ("lead", "graph"), ("delivery", "crm"), ("notice", "alert"))
 
 
 @dataclass(frozen=True)

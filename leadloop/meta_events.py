@@ -1,7 +1,8 @@
-"""Meta's notices, read: the body of a webhook POST becomes lead notices, updates, and a count of what is not used yet.
+"""Meta's notices, read: the body of a webhook POST becomes lead notices, updates, Pages whose notice names no lead, and a
+count of what is not used yet.
 
 Pure, and it never raises: what cannot be read is named and its neighbours are not touched.
-Source: Meta ingestion facts §1.5, §1.8, §2.1, §2.2 (read 2026-11-22).
+Source: Meta ingestion facts §1.5, §1.8, §2.1, §2.2, §3.1 (read 2026-11-22).
 """
 
 import json
@@ -15,17 +16,20 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
 MOST_UPDATES = 20_000  # Meta sends at most 1,000 a POST; a signed body with more is still read up to here
 LONGEST_ID = 40
+MOST_DOUBLED = 20
+INCLUDE_VALUES = "switch Include Values on in App dashboard > Webhooks > Page"
 
 
 @dataclass(frozen=True)
 class LeadgenNotice:
-    """A form was sent: ids as text, `created_at` aware UTC."""
+    """A form was sent: ids as text, `created_at` aware UTC. `entry_is_zero`: as in the samples of Meta's dashboard."""
 
     leadgen_id: str
     page_id: str
     form_id: str | None
     ad_id: str | None
     created_at: datetime | None
+    entry_is_zero: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,15 @@ class LeadgenUpdate:
     area: str | None
     event: str | None
     updated_fields: tuple[str, ...]
+    entry_is_zero: bool = False
+
+
+@dataclass(frozen=True)
+class BlankNotice:
+    """Forms of this Page were sent, and the notice does not say which: Include Values is off."""
+
+    page_id: str
+    sent_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -48,13 +61,14 @@ class EventContent:
 
     leads: list[LeadgenNotice] = field(default_factory=list)
     updates: list[LeadgenUpdate] = field(default_factory=list)
+    blanks: list[BlankNotice] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
         """read, kept (nothing used yet), partly (some of it unreadable) or unreadable."""
-        used = bool(self.leads or self.updates)
+        used = bool(self.leads or self.updates or self.blanks)
         if self.problems:
             return "partly" if used or self.unused else "unreadable"
         return "read" if used else "kept"
@@ -156,8 +170,9 @@ def sniff_object(body: bytes) -> str | None:
 def read_event(body: bytes) -> EventContent:
     """All that one POST says."""
     content = EventContent()
+    doubled: set[str] = set()
     try:
-        parsed = _parse(body)
+        parsed = _parse(body, doubled)
     except ValueError as caught:
         content.problems.append(f"the body is not JSON ({type(caught).__name__})")
         return content
@@ -165,9 +180,11 @@ def read_event(body: bytes) -> EventContent:
     if not isinstance(entries, list):
         content.problems.append("the body has no list `entry`")
         return content
+    content.problems.extend(f"the key {_word(name)} stands twice in one object" for name in sorted(doubled))
     about = _word(parsed.get("object")) if isinstance(parsed.get("object"), str) else "?"
     for position, entry in enumerate(entries):
-        if len(content.leads) + len(content.updates) + content.unused.total() >= MOST_UPDATES:
+        found = len(content.leads) + len(content.updates) + len(content.blanks) + content.unused.total()
+        if found >= MOST_UPDATES:
             content.problems.append(f"more than {MOST_UPDATES} updates in one body; the rest is kept unread")
             break
         if isinstance(entry, dict):
@@ -177,23 +194,50 @@ def read_event(body: bytes) -> EventContent:
     return content
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes, doubled: set[str] | None = None) -> Any:
+    """The JSON of a body; into `doubled` go names that stand twice in one object."""
+
+    def join(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else _join(pairs, doubled)
+
     try:
         # A number of thousands of digits would fail the whole body; as text it costs only its own change.
-        return json.loads(body, parse_int=lambda text: int(text) if len(text) <= LONGEST_ID else text)
+        return json.loads(
+            body,
+            parse_int=lambda text: int(text) if len(text) <= LONGEST_ID else text,
+            object_pairs_hook=None if doubled is None else join,
+        )
     except RecursionError as caught:
         raise ValueError("nested too deeply") from caught
 
 
+def _join(pairs: list[tuple[str, Any]], doubled: set[str] | None) -> dict[str, Any]:
+    """An object with a name in it twice. JSON leaves open which counts; of two lists neither may hide the other."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        earlier = found.get(name)
+        if name in found and doubled is not None and len(doubled) < MOST_DOUBLED:
+            doubled.add(name)
+        if isinstance(earlier, list) and isinstance(value, list):
+            earlier.extend(value)
+        else:
+            found[name] = value
+    return found
+
+
 def _read_entry(content: EventContent, entry: dict[str, Any], where: str, about: str) -> None:
     for name in ("messaging", "standby"):
-        if isinstance(entry.get(name), list):
-            content.unused[f"{about}.{name}"] += len(entry[name])
-    if isinstance(entry.get("changed_fields"), list) and "changes" not in entry:
-        for name in entry["changed_fields"]:
-            content.unused[f"{about}.{_word(name)} without values (switch Include Values on)"] += 1
+        elements = entry.get(name)
+        if isinstance(elements, list):
+            content.unused[f"{about}.{name}"] += len(elements)
+        elif elements is not None:
+            content.problems.append(f"{where}.{name} is not a list")
+    named = entry.get("changed_fields")
+    if isinstance(named, list) and not entry.get("changes"):
+        _read_blank(content, entry, named, where, about)
     if isinstance(entry.get("field"), str):  # Instagram Login sends the change flat in the entry
-        content.unused[f"{about}.{_word(entry['field'])}"] += 1
+        _read_change(content, entry, where, entry.get("id"), about)
     changes = entry.get("changes")
     if changes is None:
         return
@@ -202,6 +246,25 @@ def _read_entry(content: EventContent, entry: dict[str, Any], where: str, about:
         return
     for position, change in enumerate(changes):
         _read_change(content, change, f"{where}.changes[{position}]", entry.get("id"), about)
+
+
+def _read_blank(content: EventContent, entry: dict[str, Any], named: list[Any], where: str, about: str) -> None:
+    """Include Values is off: the notice names fields, and nothing that changed in them."""
+    page_id = _entry_page(entry.get("id"))
+    for name in named:
+        if name != "leadgen":
+            content.unused[f"{about}.{_word(name)} without values ({INCLUDE_VALUES})"] += 1
+    if "leadgen" not in named:
+        return
+    if page_id is None:
+        content.problems.append(f"{where} names no Page")
+        return
+    try:
+        sent_at = UnixTime().deserialize(entry.get("time"))
+    except ValidationError:
+        sent_at = None
+    content.blanks.append(BlankNotice(page_id, sent_at))
+    content.problems.append(f"{where} says that a form was sent and not which: {INCLUDE_VALUES}")
 
 
 def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, about: str) -> None:
@@ -222,7 +285,14 @@ def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, 
         content.problems.append(f"{where} names no Page")
     elif name == "leadgen":
         content.leads.append(
-            LeadgenNotice(value["leadgen_id"], page_id, value["form_id"], value["ad_id"], value["created_time"])
+            LeadgenNotice(
+                value["leadgen_id"],
+                page_id,
+                value["form_id"],
+                value["ad_id"],
+                value["created_time"],
+                entry_is_zero=_is_zero(entry_id),
+            )
         )
     else:
         content.updates.append(
@@ -235,8 +305,13 @@ def _read_change(content: EventContent, change: Any, where: str, entry_id: Any, 
                 _word(value["area"]) if value["area"] else None,
                 _word(value["event"]) if value["event"] else None,
                 tuple(_word(name) for name in value["updated_fields"][:50]),
+                entry_is_zero=_is_zero(entry_id),
             )
         )
+
+
+def _is_zero(entry_id: Any) -> bool:
+    return not isinstance(entry_id, bool) and entry_id in (0, "0")
 
 
 def _entry_page(entry_id: Any) -> str | None:

@@ -310,7 +310,8 @@ class Lane(Base):
 
 
 class Backfill(Base):
-    """How far reading Meta's list of one form has come, so that it resumes where it stopped."""
+    """How far reading Meta's list of one form has come, so that it resumes where it stopped. With "page:<id>" as its form: a
+    Page to be read because a notice named no lead (store/asked_pages.py)."""
 
     __tablename__ = "backfill"
     __table_args__ = (UniqueConstraint("form_id"),)

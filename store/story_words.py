@@ -15,6 +15,7 @@ def story_words(kind: str, detail: Detail) -> str:
 def _received(detail: Detail) -> str:
     ways = {
         "backfill": "Found in Meta's list of leads.",
+        "changed_fields": "Meta's notice named no lead; it was found in Meta's list.",
         "leadgen_update": "First heard of through Meta's notice that it had changed.",
     }
     return ways.get(str(detail.get("source")), "Meta's notice reached leadloop.")
@@ -77,6 +78,9 @@ _WORDS: dict[str, Callable[[Detail], str]] = {
     "received": _received,
     "announced_again": lambda _detail: "Meta announced it again; nothing is done twice.",
     "leadgen_update": _updated,
+    "sample": lambda _detail: (
+        "A sample of Meta's Test button: its ids belong to nobody, so that there is nothing to read."
+    ),
     "read": _read,
     "read_failed": _failing(lambda _detail: "Reading it from Meta"),
     "unrouted": lambda _detail: "No route matches its Page and form: it is kept here and sent nowhere.",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.models import Connection, Delivery, Lead, Notice, Notifier, RawEvent, Work
+from store.models import Backfill, Connection, Delivery, Lead, Notice, Notifier, RawEvent, Work
 
 
 def describe_subjects(session: Session, rows: Iterable[Work]) -> dict[int, str]:
@@ -25,6 +25,11 @@ def describe_subjects(session: Session, rows: Iterable[Work]) -> dict[int, str]:
 def _events(session: Session, ids: list[int]) -> dict[int, str]:
     query = select(RawEvent.id, RawEvent.size).where(RawEvent.id.in_(ids))
     return {event_id: f"read notice {event_id} ({size} bytes)" for event_id, size in session.execute(query)}
+
+
+def _fetches(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(Backfill.id, Backfill.page_id).where(Backfill.id.in_(ids))
+    return {asked_id: f"read the list of leads of Page {page_id}" for asked_id, page_id in session.execute(query)}
 
 
 def _leads(session: Session, ids: list[int]) -> dict[int, str]:
@@ -54,6 +59,7 @@ def _notices(session: Session, ids: list[int]) -> dict[int, str]:
 
 _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "event": _events,
+    "fetch": _fetches,
     "lead": _leads,
     "delivery": _deliveries,
     "notice": _notices,

@@ -17,18 +17,20 @@ from leadloop.errors import LeadloopError, NeedsHuman, Permanent
 from leadloop.lead_reading import build_card, card_to_row, id_text, parse_graph_time
 from leadloop.leads import LeadCard
 from leadloop.logs import get_logger
-from leadloop.ports import Services
+from leadloop.ports import LeadPage, Services
 from store.forms import save_form
 from store.leads import LeadNotice, StoryLine, add_leads, add_story, save_card
 from store.models import Backfill, Form, Lead, Page, Work
 from store.routing import add_plan
-from store.work import BACKFILL
+from store.work import BACKFILL, FRESH
 from workers.leads import page_token, plan_for
 from workers.targets import fingerprints_of
 
 log = get_logger(__name__)
 KEPT_BY_META = timedelta(days=90)
 CURSOR_LIVES = timedelta(hours=1)
+
+_Cards = list[tuple[dict[str, Any], LeadCard]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,54 @@ def backfill(
             trouble = trouble or caught
     if trouble is not None:
         raise trouble
+
+
+def fetch_page(services: Services, page: Page, *, since: datetime) -> tuple[int, int]:
+    """All forms of one Page for a notice that named no lead: how many leads the lists held, and how many were missing here.
+
+    What was missing is as fresh as any lead: it goes first, and the sales team is rung. No place is kept, so that neither
+    this nor a backfill under way goes on from where the other stopped. Raises what Graph raises; what was read stays.
+    """
+    seen = added = 0
+    trouble: LeadloopError | None = None
+    token = _token(page, services)
+    for form in _graph(services).read_page_forms(page.page_id, token=token):
+        try:
+            for listed in _pages_of_list(services, page, form, token=token, since=since):
+                cards = _cards(listed, form, page, services)
+
+                def keep(session: Session, cards: _Cards = cards, form: dict[str, Any] = form) -> int:
+                    return _keep_leads(
+                        session,
+                        services,
+                        cards,
+                        form=form,
+                        source="changed_fields",
+                        priority=FRESH,
+                        now=services.now(),
+                    )
+
+                added += services.writer.write(keep)
+                seen += len(listed.leads)
+        except LeadloopError as caught:  # the other forms are read all the same
+            trouble = trouble or caught
+    services.bell.ring()
+    if trouble is not None:
+        raise trouble
+    return seen, added
+
+
+def _pages_of_list(
+    services: Services, page: Page, form: dict[str, Any], *, token: str, since: datetime, after: str | None = None
+) -> Iterator[LeadPage]:
+    while True:
+        listed: LeadPage = _graph(services).read_form_leads(
+            str(form.get("id")), token=token, page_id=page.page_id, since=since, after=after
+        )
+        yield listed
+        if listed.after is None:
+            return
+        after = listed.after
 
 
 def _forms(
@@ -111,24 +161,18 @@ def _backfill_form(services: Services, page: Page, form: dict[str, Any], *, sinc
     form_id = str(form.get("id"))
     token = _token(page, services)
     state = services.writer.write(lambda session: _begin(session, form_id, page.page_id, since, services.now()))
-    after, seen, added = state.after, state.seen, state.added
+    seen, added = state.seen, state.added
     expected = form.get("leads_count") if isinstance(form.get("leads_count"), int) else None
-    while True:
-        listed = _graph(services).read_form_leads(form_id, token=token, page_id=page.page_id, since=since, after=after)
-        cards = [card for answer in listed.leads if (card := _card(answer, form, page, services.now())) is not None]
+    for listed in _pages_of_list(services, page, form, token=token, since=since, after=state.after):
+        cards = _cards(listed, form, page, services)
 
-        def keep(
-            session: Session, cards: list[tuple[dict[str, Any], LeadCard]] = cards, nxt: Any = listed.after
-        ) -> int:
+        def keep(session: Session, cards: _Cards = cards, nxt: Any = listed.after) -> int:
             return _keep(session, services, cards, form=form, state=state, after=nxt, now=services.now())
 
         added += services.writer.write(keep)
         seen += len(listed.leads)
         services.bell.ring()
         yield Progress(form_id, form.get("name"), seen, added, expected, listed.after is None)
-        if listed.after is None:
-            return
-        after = listed.after
 
 
 def _begin(session: Session, form_id: str, page_id: str, since: datetime, now: datetime) -> Backfill:
@@ -152,6 +196,10 @@ def _begin(session: Session, form_id: str, page_id: str, since: datetime, now: d
     return state
 
 
+def _cards(listed: LeadPage, form: dict[str, Any], page: Page, services: Services) -> _Cards:
+    return [card for answer in listed.leads if (card := _card(answer, form, page, services.now())) is not None]
+
+
 def _card(
     answer: dict[str, Any], form: dict[str, Any], page: Page, now: datetime
 ) -> tuple[dict[str, Any], LeadCard] | None:
@@ -173,29 +221,44 @@ def _card(
 def _keep(
     session: Session,
     services: Services,
-    cards: list[tuple[dict[str, Any], LeadCard]],
+    cards: _Cards,
     *,
     form: dict[str, Any],
     state: Backfill,
     after: str | None,
     now: datetime,
 ) -> int:
-    """Store one page of the list, and the place reached. Returns how many leads were new here or not read yet."""
+    """Store one page of the list, and the place reached. Returns how many leads were new here."""
+    new = _keep_leads(session, services, cards, form=form, source="backfill", priority=BACKFILL, now=now)
+    row = session.get_one(Backfill, state.id)
+    row.after, row.updated_at = after, now
+    row.seen += len(cards)
+    row.added += new
+    row.finished_at = now if after is None else None
+    return new
+
+
+def _keep_leads(
+    session: Session,
+    services: Services,
+    cards: _Cards,
+    *,
+    form: dict[str, Any],
+    source: str,
+    priority: int,
+    now: datetime,
+) -> int:
+    """Store the leads of one page of the list. Returns how many were new here."""
     save_form(session, form, now=now)
     whole = [(answer, card) for answer, card in cards if "field_data" in answer]
     bare = [card for answer, card in cards if "field_data" not in answer]  # these are read by their id instead
-    add = partial(add_leads, session, received_at=now, now=now, source="backfill", priority=BACKFILL)
+    add = partial(add_leads, session, received_at=now, now=now, source=source, priority=priority)
     ids, new = add([_notice(card) for _answer, card in whole], read=False)
     new |= add([_notice(card) for card in bare])[1]
     unread = set(session.scalars(select(Lead.leadgen_id).where(Lead.id.in_(ids.values()), Lead.state != "read")))
     for answer, card in whole:
         if card.leadgen_id in unread:
-            _fill(session, services, ids[card.leadgen_id], answer, card, now=now)
-    row = session.get_one(Backfill, state.id)
-    row.after, row.updated_at = after, now
-    row.seen += len(cards)
-    row.added += len(new)
-    row.finished_at = now if after is None else None
+            _fill(session, services, ids[card.leadgen_id], answer, card, priority=priority, now=now)
     return len(new)
 
 
@@ -204,7 +267,14 @@ def _notice(card: LeadCard) -> LeadNotice:
 
 
 def _fill(
-    session: Session, services: Services, lead_id: int, answer: dict[str, Any], card: LeadCard, *, now: datetime
+    session: Session,
+    services: Services,
+    lead_id: int,
+    answer: dict[str, Any],
+    card: LeadCard,
+    *,
+    priority: int,
+    now: datetime,
 ) -> None:
     """The list holds the answers, so that no call for each lead is needed."""
     save_card(session, lead_id, answer=answer, card=card, row=card_to_row(card), now=now)
@@ -214,14 +284,14 @@ def _fill(
         .execution_options(synchronize_session=False)
     )
     add_story(session, [StoryLine(lead_id, "read", now, {"source": "backfill"}, dedup_key=f"read:{lead_id}")])
-    plan = plan_for(session, card, priority=BACKFILL, now=now)
+    plan = plan_for(session, card, priority=priority, now=now)
     add_plan(
         session,
         lead_id,
         plan,
         find_targets=partial(fingerprints_of, services=services),
         now=now,
-        priority=BACKFILL,
+        priority=priority,
     )
 
 

@@ -6,12 +6,13 @@ from sqlalchemy.orm import Session
 
 from leadloop.leads import iso_utc
 from leadloop.logs import get_logger
-from leadloop.meta_events import EventContent, LeadgenUpdate, read_event
+from leadloop.meta_events import INCLUDE_VALUES, BlankNotice, EventContent, LeadgenUpdate, read_event
 from leadloop.ports import Services
 from store.lead_path import EventToRead, load_event
 from store.leads import LeadNotice, StoryLine, add_leads, add_story
 from store.raw_events import mark_read
 from store.work import WorkItem
+from workers import fetches
 from workers.jobs import Effect
 
 log = get_logger(__name__)
@@ -31,6 +32,8 @@ def run(item: WorkItem, services: Services) -> Effect:
         problems=len(content.problems),
     )
     services.counters.add("leadloop_events_read_total", verdict=content.verdict)
+    for page_id in sorted({blank.page_id for blank in content.blanks}):
+        log.error("notice_without_values", page_id=page_id, raw_event_id=event.id, mend=INCLUDE_VALUES)
     for notice in content.leads:
         if notice.created_at is not None:
             services.counters.observe(
@@ -49,7 +52,18 @@ def store_content(session: Session, event: EventToRead, content: EventContent, *
     add_leads(session, announced, received_at=event.received_at, now=now, raw_event_id=event.id)
     if content.updates:
         _store_updates(session, event, content.updates, now=now)
+    _ask_for_pages(session, event, content.blanks, now=now)
     mark_read(session, event.id, verdict=content.verdict, reason=content.reason, now=now)
+
+
+def _ask_for_pages(session: Session, event: EventToRead, blanks: list[BlankNotice], *, now: datetime) -> None:
+    """Have Meta's list read for each Page whose notice named no lead. In one order everywhere, so that two processes never
+    wait in a circle."""
+    sent: dict[str, list[datetime]] = {}
+    for blank in blanks:
+        sent.setdefault(blank.page_id, []).append(blank.sent_at or event.received_at)
+    for page_id, times in sorted(sent.items()):
+        fetches.ask(session, page_id, sent_at=min(times), received_at=event.received_at, now=now)
 
 
 def _store_updates(session: Session, event: EventToRead, updates: list[LeadgenUpdate], *, now: datetime) -> None:

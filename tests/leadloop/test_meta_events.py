@@ -87,7 +87,7 @@ def test_updates_carry_text_times_and_zero_entries() -> None:
     [
         ({"object": "page", "entry": [{"id": PAGE, "messaging": [{"message": {"mid": "m"}}]}]}, "page.messaging"),
         ({"object": "instagram", "entry": [{"id": "1", "field": "comments", "value": {}}]}, "instagram.comments"),
-        ({"object": "page", "entry": [{"id": PAGE, "changed_fields": ["leadgen"]}]}, "Include Values"),
+        ({"object": "page", "entry": [{"id": PAGE, "changed_fields": ["feed"]}]}, "Include Values"),
         (
             {"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "messages", "value": {}}]}]},
             "whatsapp_business_account.messages",
@@ -99,6 +99,70 @@ def test_what_is_not_used_yet_is_kept_and_named(body: Any, word: str | None) -> 
     content = read_event(json.dumps(body).encode())
     assert content.verdict == "kept"
     assert word is None or word in (content.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("entry", "sent_at"),
+    [
+        ({"time": 1763800000}, datetime(2025, 11, 22, 8, 26, 40, tzinfo=UTC)),
+        ({"time": "1763800000", "changes": []}, datetime(2025, 11, 22, 8, 26, 40, tzinfo=UTC)),
+        ({"time": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_a_notice_without_values_names_its_page_and_is_told(entry: dict[str, Any], sent_at: datetime | None) -> None:
+    named = {"id": PAGE, "changed_fields": ["feed", "leadgen", 7]}
+    content = read_event(json.dumps({"object": "page", "entry": [named | entry]}).encode())
+    assert [(blank.page_id, blank.sent_at) for blank in content.blanks] == [(PAGE, sent_at)]
+    assert content.verdict == "partly"
+    assert "switch Include Values on" in (content.reason or "")
+
+
+def test_a_notice_without_values_or_page_cannot_be_read() -> None:
+    body = {"object": "page", "entry": [{"id": 0, "changed_fields": ["leadgen"]}]}
+    content = read_event(json.dumps(body).encode())
+    assert (content.verdict, content.blanks, content.reason) == ("unreadable", [], "entry[0] names no Page")
+
+
+def test_a_flat_leadgen_is_a_lead() -> None:
+    flat = {"id": PAGE, "time": 1763800000, "field": "leadgen", "value": {"leadgen_id": LEAD}}
+    content = read_event(json.dumps({"object": "page", "entry": [flat]}).encode())
+    assert [(lead.leadgen_id, lead.page_id) for lead in content.leads] == [(LEAD, PAGE)]
+    assert content.verdict == "read"
+
+
+@pytest.mark.parametrize(("entry_id", "zero"), [(0, True), ("0", True), (PAGE, False), (False, False), (None, False)])
+def test_the_entry_of_a_sample_is_zero(entry_id: Any, zero: bool) -> None:
+    (lead,) = read_event(event({"leadgen_id": LEAD, "page_id": PAGE}, entry_id=entry_id)).leads
+    (update,) = read_event(
+        event({"leadgen_id": LEAD, "page_id": PAGE}, field="leadgen_update", entry_id=entry_id)
+    ).updates
+    assert (lead.entry_is_zero, update.entry_is_zero) == (zero, zero)
+
+
+def test_messages_of_the_wrong_type_are_a_problem() -> None:
+    content = read_event(b'{"object":"page","entry":[{"id":"1","messaging":"x","standby":{}}]}')
+    assert content.verdict == "unreadable"
+    assert content.reason == "entry[0].messaging is not a list; entry[0].standby is not a list"
+
+
+@pytest.mark.parametrize(
+    ("body", "leads", "word"),
+    [
+        ('{"entry":[%s],"entry":[%s]}', 2, "entry"),
+        ('{"entry":[{"id":"1","changes":[]},%s],"object":"a","object":"page","x":[%s]}', 1, "object"),
+    ],
+)
+def test_a_key_that_stands_twice_is_told_and_hides_no_lead(body: str, leads: int, word: str) -> None:
+    entries = [json.dumps(json.loads(event({"leadgen_id": number, "page_id": PAGE}))["entry"][0]) for number in (5, 6)]
+    content = read_event((body % tuple(entries)).encode())
+    assert len(content.leads) == leads
+    assert (content.verdict, content.reason) == ("partly", f"the key {word} stands twice in one object")
+
+
+def test_keys_without_end_are_read_in_time() -> None:
+    content = read_event(b"{" + b'"entry":[7],' * 300_000 + b'"entry":[]}')
+    assert content.verdict == "unreadable"
 
 
 @pytest.mark.parametrize(

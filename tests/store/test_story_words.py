@@ -10,6 +10,8 @@ from store.story_words import story_words
     [
         ("received", {"source": "webhook"}, "Meta's notice reached leadloop."),
         ("received", {"source": "backfill"}, "Found in Meta's list of leads."),
+        ("received", {"source": "changed_fields"}, "Meta's notice named no lead; it was found in Meta's list."),
+        ("sample", {}, "A sample of Meta's Test button: its ids belong to nobody, so that there is nothing to read."),
         ("announced_again", {}, "Meta announced it again; nothing is done twice."),
         ("leadgen_update", {"area": "STATUS", "event": "CHANGED"}, "Meta says that it changed (STATUS CHANGED)."),
         ("leadgen_update", {"area": None}, "Meta says that it changed."),
