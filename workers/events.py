@@ -2,16 +2,18 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leadloop.leads import iso_utc
 from leadloop.logs import get_logger
-from leadloop.meta_events import INCLUDE_VALUES, BlankNotice, EventContent, LeadgenUpdate, read_event
+from leadloop.meta_events import INCLUDE_VALUES, BlankNotice, EventContent, LeadgenNotice, LeadgenUpdate, read_event
 from leadloop.ports import Services
 from store.lead_path import EventToRead, load_event
-from store.leads import LeadNotice, StoryLine, add_leads, add_story
+from store.leads import LeadNotice, StoryLine, add_leads, add_story, mark_gone
+from store.models import Page
 from store.raw_events import mark_read
-from store.work import WorkItem
+from store.work import BACKFILL, WorkItem
 from workers import fetches
 from workers.jobs import Effect
 
@@ -35,7 +37,7 @@ def run(item: WorkItem, services: Services) -> Effect:
     for page_id in sorted({blank.page_id for blank in content.blanks}):
         log.error("notice_without_values", page_id=page_id, raw_event_id=event.id, mend=INCLUDE_VALUES)
     for notice in content.leads:
-        if notice.created_at is not None:
+        if notice.created_at is not None and not notice.entry_is_zero:
             services.counters.observe(
                 "leadloop_form_to_webhook_seconds", (event.received_at - notice.created_at).total_seconds()
             )
@@ -48,12 +50,49 @@ def run(item: WorkItem, services: Services) -> Effect:
 
 def store_content(session: Session, event: EventToRead, content: EventContent, *, now: datetime) -> None:
     """Add the leads an event announces, the updates to their story, and the verdict to the event."""
-    announced = [LeadNotice(n.leadgen_id, n.page_id, n.form_id, n.ad_id, n.created_at) for n in content.leads]
-    add_leads(session, announced, received_at=event.received_at, now=now, raw_event_id=event.id)
+    announced: list[LeadgenNotice | LeadgenUpdate] = [*content.leads]
+    samples = _find_samples(session, [*announced, *content.updates])
+    if samples:
+        announced = [notice for notice in announced if not (notice.entry_is_zero and notice.page_id in samples)]
+    notices = [_lead_notice(notice) for notice in announced]
+    add_leads(session, notices, received_at=event.received_at, now=now, raw_event_id=event.id)
+    for page_samples in samples.values():
+        _store_samples(session, event, page_samples, now=now)
     if content.updates:
         _store_updates(session, event, content.updates, now=now)
     _ask_for_pages(session, event, content.blanks, now=now)
     mark_read(session, event.id, verdict=content.verdict, reason=content.reason, now=now)
+
+
+def _lead_notice(notice: LeadgenNotice | LeadgenUpdate) -> LeadNotice:
+    created_at = notice.created_at if isinstance(notice, LeadgenNotice) else None
+    return LeadNotice(notice.leadgen_id, notice.page_id, notice.form_id, notice.ad_id, created_at)
+
+
+def _find_samples(
+    session: Session, notices: list[LeadgenNotice | LeadgenUpdate]
+) -> dict[str, list[LeadgenNotice | LeadgenUpdate]]:
+    """By Page, what the dashboard's Test button sent: entry 0, and a Page that nobody configured (facts §1.8, §2.1, §2.2)."""
+    found: dict[str, list[LeadgenNotice | LeadgenUpdate]] = {}
+    for notice in notices:
+        if notice.entry_is_zero:
+            found.setdefault(notice.page_id, []).append(notice)
+    if not found:
+        return {}
+    ours = set(session.scalars(select(Page.page_id).where(Page.page_id.in_(found), Page.configured.is_(True))))
+    return {page_id: samples for page_id, samples in found.items() if page_id not in ours}
+
+
+def _store_samples(
+    session: Session, event: EventToRead, samples: list[LeadgenNotice | LeadgenUpdate], *, now: datetime
+) -> None:
+    """Show that they came in. Their ids belong to nobody, so reading them would only hold a Page that does not exist."""
+    notices = [_lead_notice(sample) for sample in samples]
+    ids, new = add_leads(session, notices, received_at=event.received_at, now=now, raw_event_id=event.id, read=False)
+    for leadgen_id in sorted(new):
+        mark_gone(session, ids[leadgen_id])
+    lines = [StoryLine(ids[one], "sample", now, {}, event.id, f"sample:{ids[one]}") for one in sorted(new)]
+    add_story(session, lines)
 
 
 def _ask_for_pages(session: Session, event: EventToRead, blanks: list[BlankNotice], *, now: datetime) -> None:
@@ -67,9 +106,12 @@ def _ask_for_pages(session: Session, event: EventToRead, blanks: list[BlankNotic
 
 
 def _store_updates(session: Session, event: EventToRead, updates: list[LeadgenUpdate], *, now: datetime) -> None:
-    # An update may overtake its lead: then the lead is added from the ids it names, and read like any other.
-    notices = [LeadNotice(update.leadgen_id, update.page_id, update.form_id, update.ad_id) for update in updates]
-    ids, _new = add_leads(session, notices, received_at=event.received_at, now=now, source="leadgen_update")
+    # An update may overtake its lead: then the lead is added from the ids it names. But it may be of any age, so that it
+    # stands behind fresh ones, and rings nobody if it is old.
+    notices = [_lead_notice(update) for update in updates]
+    ids, _new = add_leads(
+        session, notices, received_at=event.received_at, now=now, source="leadgen_update", priority=BACKFILL
+    )
     lines = []
     for update in updates:
         at = iso_utc(update.updated_at)
