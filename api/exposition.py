@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 from leadloop import __version__
 from leadloop.texts import clean_text
 from store.counters import BUCKETS_S
-from store.figures import OTHER, Figures
+from store.figures import OTHER, Figures, Names
 
 Sum = tuple[str, Mapping[str, str], float]
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
@@ -35,7 +35,16 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         ("read", "kept", "partly", "unreadable"),
     ),
     "leadloop_work_settled_total": (("kind", "state"), "Attempts of work rows, by the state they ended in.", ()),
-    "leadloop_graph_calls_total": (("edge", "code"), "Calls to Meta's Graph API, by edge and code of the answer.", ()),
+    "leadloop_graph_calls_total": (
+        ("edge", "code", "page"),
+        "Calls to Meta's Graph API, by edge, code of the answer and Page.",
+        (),
+    ),
+    "leadloop_crm_pushes_total": (
+        ("connection", "result"),
+        "Leads pushed to CRMs, by connection and kind of result.",
+        (),
+    ),
     "leadloop_alerts_maybe_repeated_total": (
         ("notifier",),
         "Alerts that may have been sent twice: a worker stopped between sending and noting.",
@@ -44,6 +53,8 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
 }
 HISTOGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "leadloop_form_to_webhook_seconds": ((), "From the form being sent to Meta's notice (Meta's part)."),
+    "leadloop_graph_seconds": (("edge",), "How long calls to Meta's Graph API took, by edge."),
+    "leadloop_crm_push_seconds": (("connection",), "How long pushing one lead to a CRM took, with its further steps."),
     "leadloop_webhook_to_crm_seconds": (("connection",), "From Meta's notice to the lead being in the CRM."),
     "leadloop_webhook_to_alert_seconds": (("notifier",), "From Meta's notice to the sales team being rung."),
 }
@@ -59,15 +70,18 @@ class Families:
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("leadloop_build", "The version that answers.", value={"version": __version__})
-        yield from sum_families(self.sums)
+        yield from sum_families(self.sums, self.figures.names)
         yield from figure_families(self.figures)
 
 
-def sum_families(sums: Iterable[Sum]) -> Iterator[Metric]:
-    """Counters and histograms. Known ones are always there; others that the table holds are shown as they are."""
+def sum_families(sums: Iterable[Sum], names: Names) -> Iterator[Metric]:
+    """Counters and histograms. Known ones are always there; others that the table holds are shown as they are, but for
+    Pages that are in no configuration: these are "other"."""
     by_name: dict[str, list[tuple[Mapping[str, str], float]]] = {}
     for name, labels, value in sums:
         if _NAME.match(name):
+            if "page" in labels:
+                labels = {**labels, "page": names.page(str(labels["page"]))}
             by_name.setdefault(name, []).append((labels, value))
     for name in sorted(set(COUNTERS) | {name for name in by_name if name.endswith("_total")}):
         yield _counter(name, by_name.get(name, []))

@@ -66,8 +66,8 @@ Json = dict[str, Any]
 
 class GraphClient:
     """`version` as in "v26.0"; `app_secrets` newest first, several while one is being replaced; `app_id` lets
-    debug_token use the app's own token. `on_usage` hears of limits near or hit; `on_call(edge, code, seconds)` of every
-    HTTP exchange, with code "ok" or that of the error: both from any thread, and neither may raise."""
+    debug_token use the app's own token. `on_usage` hears of limits near or hit; `on_call(edge, code, page_id, seconds)`
+    of every HTTP exchange, with code "ok" or that of the error: both from any thread, and neither may raise."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class GraphClient:
         app_secrets: tuple[str, ...],
         http: HttpDoor,
         on_usage: Callable[[UsageHint], None],
-        on_call: Callable[[str, str, float], None],
+        on_call: Callable[[str, str, str | None, float], None],
         now: Callable[[], datetime],
         app_id: str = "",
     ) -> None:
@@ -330,7 +330,7 @@ class GraphClient:
                 self._note_limit(caught, page_id)
             raise
         finally:
-            self._on_call(edge, code, time.perf_counter() - started)
+            self._on_call(edge, code, page_id, time.perf_counter() - started)
 
     def _note_headers(self, answer: HttpAnswer, page_id: str | None) -> None:
         for hint in parse_usage(answer.headers, page_id):

@@ -1,6 +1,7 @@
 """One lead to one CRM: push the record, note it, then the steps that follow, each noted as it is done."""
 
 import json
+import time
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from crm_adapters import UnknownAdapter, get_adapter
 from crm_adapters.base import CrmAdapter, Earlier, RemoteRef, load_settings
-from leadloop.errors import NeedsHuman, Verdict
+from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable, Verdict
 from leadloop.lead_reading import card_from_row
 from leadloop.leads import LeadCard
 from leadloop.logs import get_logger
@@ -32,6 +33,11 @@ from workers.leads import require_card
 from workers.telling import tell_failure
 
 log = get_logger(__name__)
+RESULTS: MappingType[type[LeadloopError], str] = {
+    Retryable: "retryable",
+    NeedsHuman: "needs_human",
+    Permanent: "permanent",
+}
 
 
 def run(item: WorkItem, services: Services) -> Effect | None:
@@ -49,7 +55,7 @@ def run(item: WorkItem, services: Services) -> Effect | None:
         )
     adapter, settings_fingerprint = find_adapter(delivery, services)
     card = make_card(adapter, require_card(delivery.card, delivery.leadgen_id), fields)
-    with working_with(settings_fingerprint):
+    with working_with(settings_fingerprint), _counting(services, delivery.connection_name):
         ref, steps = _push(item, services, delivery, adapter, card)
     _measure(services, delivery)
 
@@ -64,6 +70,21 @@ def run(item: WorkItem, services: Services) -> Effect | None:
         add_story(session, [StoryLine(delivery.lead_id, "delivered", now, detail)])
 
     return effect
+
+
+@contextmanager
+def _counting(services: Services, connection: str) -> Iterator[None]:
+    """Count one push by its result, and how long it took."""
+    started, result = time.perf_counter(), "bug"
+    try:
+        yield
+        result = "ok"
+    except (Retryable, NeedsHuman, Permanent) as caught:
+        result = next(word for kind, word in RESULTS.items() if isinstance(caught, kind))
+        raise
+    finally:
+        services.counters.add("leadloop_crm_pushes_total", connection=connection, result=result)
+        services.counters.observe("leadloop_crm_push_seconds", time.perf_counter() - started, connection=connection)
 
 
 def _push(

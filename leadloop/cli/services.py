@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -18,6 +19,7 @@ from meta_graph.client import GraphClient
 from meta_graph.usage import UsageHint
 from store.counters import DatabaseCounters
 from store.engine import make_engine, make_reader
+from store.figures import OTHER
 from store.lanes import Rest, graph_lane, rest_lane
 from store.migrate import find_schema_problem, upgrade
 from store.vault import FernetVault, key_file_for, read_or_make_key
@@ -46,7 +48,7 @@ def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: in
         app_secrets=settings.meta_app_secrets,
         http=HttpDoor(pool_size=settings.worker_threads),
         on_usage=usage.note,
-        on_call=lambda edge, code, _seconds: counters.add("leadloop_graph_calls_total", edge=edge, code=code),
+        on_call=partial(_note_call, counters),
         now=now_utc,
         app_id=settings.meta_app_id,
     )
@@ -155,6 +157,12 @@ def with_secret_key(settings: Settings, *, may_make: bool) -> Settings:
     if new:
         log.warning("secret_key_made", file=str(Path(path).absolute()), note="keep a copy: stored secrets need it")
     return settings.with_(leadloop_secret_keys=(key,))
+
+
+def _note_call(counters: DatabaseCounters, edge: str, code: str, page_id: str | None, seconds: float) -> None:
+    """Count one exchange with Graph. Pages that are in no configuration become "other" where the sums are shown."""
+    counters.add("leadloop_graph_calls_total", edge=edge, code=code, page=page_id or OTHER)
+    counters.observe("leadloop_graph_seconds", seconds, edge=edge)
 
 
 class _UsageNotes:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from api.exposition import COUNTERS, HISTOGRAMS, sum_families
 from store.counters import BUCKETS_S, DatabaseCounters
+from store.figures import Names
 from store.models import Connection, Lane, Metric, Notifier, Page, RawEvent, Work
 
 
@@ -64,14 +65,25 @@ def test_sums_of_several_processes_are_one(client, services, writer):
     for _process in range(3):
         counters = DatabaseCounters(writer)
         counters.add("leadloop_notices_total", verdict="accepted")
-        counters.add("leadloop_graph_calls_total", edge="lead", code="graph_190_463")
+        counters.add("leadloop_graph_calls_total", edge="lead", code="graph_190_463", page="9")
         counters.observe("leadloop_webhook_to_crm_seconds", 0.4, connection="crm")
         counters.flush()
     samples = scrape(client)
     assert value(samples, "leadloop_notices_total", verdict="accepted") == 3
-    assert value(samples, "leadloop_graph_calls_total", edge="lead", code="graph_190_463") == 3
+    assert value(samples, "leadloop_graph_calls_total", edge="lead", code="graph_190_463", page="other") == 3
     assert value(samples, "leadloop_webhook_to_crm_seconds_count", connection="crm") == 3
     assert value(samples, "leadloop_webhook_to_crm_seconds_sum", connection="crm") == pytest.approx(1.2)
+
+
+@on_both
+def test_pages_of_no_configuration_are_one(client, services):
+    add(services, Page(page_id=PAGE, configured=True), Page(page_id="998", configured=False))
+    for page_id in (PAGE, "998", "999", "other"):
+        services.counters.add("leadloop_graph_calls_total", edge="lead", code="ok", page=page_id)
+    services.counters.flush()
+    samples = scrape(client)
+    assert value(samples, "leadloop_graph_calls_total", edge="lead", code="ok", page=PAGE) == 1
+    assert value(samples, "leadloop_graph_calls_total", edge="lead", code="ok", page="other") == 3
 
 
 def test_histogram_is_cumulative_with_every_edge(client, services):
@@ -173,7 +185,7 @@ def test_overflow_is_counted_as_other(client, services):
         Metric(name="leadloop_webhook_to_crm_seconds_sum", labels='{"other":"true"}', value=9),
     )
     samples = scrape(client)
-    assert value(samples, "leadloop_graph_calls_total", edge="other", code="other") == 5
+    assert value(samples, "leadloop_graph_calls_total", edge="other", code="other", page="other") == 5
     assert value(samples, "leadloop_webhook_to_crm_seconds_count", connection="other") == 2
     assert value(samples, "leadloop_webhook_to_crm_seconds_sum", connection="other") == 9
 
@@ -186,6 +198,7 @@ def test_odd_rows_break_nothing(client, services):
         Metric(name="leadloop_x_total", labels='{"not a label":"x"}', value=1),
         Metric(name="leadloop_notices_total", labels='{"verdict":"\\ud800\\u0000\\n\\"","extra":"y"}', value=2),
         Metric(name="leadloop_notices_total", labels='{"verdict":7}', value=3),
+        Metric(name="leadloop_graph_calls_total", labels='{"edge":"lead","code":"ok","page":[7]}', value=1),
     )
     samples = scrape(client)
     assert value(samples, "leadloop_notices_total", verdict='\ufffd\n"') == 2
@@ -194,7 +207,7 @@ def test_odd_rows_break_nothing(client, services):
 
 def test_rows_that_differ_only_in_unknown_labels_are_added_up():
     rows = [("leadloop_notices_total", {"verdict": "accepted", "extra": one}, 2.0) for one in ("a", "b")]
-    family = next(family for family in sum_families(rows) if family.name == "leadloop_notices")
+    family = next(family for family in sum_families(rows, Names()) if family.name == "leadloop_notices")
     assert {sample.labels["verdict"]: sample.value for sample in family.samples}["accepted"] == 4.0
 
 

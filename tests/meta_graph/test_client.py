@@ -121,6 +121,7 @@ class Bench:
         self.door = FakeDoor(answer)
         self.usage: list[UsageHint] = []
         self.calls: list[tuple[str, str]] = []
+        self.pages: list[str | None] = []
         self.took: list[float] = []
         self.now = NOON
         settings = {"base_url": "https://graph.example", "version": "v26.0", "app_secrets": (SECRET,)} | more
@@ -132,8 +133,9 @@ class Bench:
             now=lambda: self.now,
         )
 
-    def _note(self, edge: str, code: str, seconds: float) -> None:
+    def _note(self, edge: str, code: str, page_id: str | None, seconds: float) -> None:
         self.calls.append((edge, code))
+        self.pages.append(page_id)
         self.took.append(seconds)
 
     def read(self, leadgen_id: str = LEAD, token: str = TOKEN, page_id: str = PAGE) -> dict[str, Any]:
@@ -170,7 +172,7 @@ def test_a_lead_is_asked_for_as_the_facts_say() -> None:
     assert asked.params["appsecret_proof"] == PROOF
     assert set(asked.params) == {"fields", "appsecret_proof"}
     assert all(0 < seconds <= 30 for seconds in asked.times)
-    assert (bench.calls, bench.usage) == ([("lead", "ok")], [])
+    assert (bench.calls, bench.pages, bench.usage) == ([("lead", "ok")], [PAGE], [])
     assert bench.took[0] >= 0
 
 
@@ -861,7 +863,7 @@ def real(base_url: str, calls: list[tuple[str, str]]) -> GraphClient:
         app_secrets=(SECRET,),
         http=HttpDoor(),
         on_usage=lambda hint: None,
-        on_call=lambda edge, code, seconds: calls.append((edge, code)),
+        on_call=lambda edge, code, page_id, seconds: calls.append((edge, code)),
         now=lambda: NOON,
     )
 
