@@ -1,15 +1,17 @@
 """Every shape of notice that Meta sends, as payloads. Pure. Source: Meta ingestion facts §1.5, §2 (read 2026-11-22).
 
-The shapes of messages (Messenger, Instagram, WhatsApp) are in message_shapes.py.
+The shapes of messages are in messenger_shapes.py, instagram_shapes.py and whatsapp_shapes.py.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from sandbox.message_shapes import MESSAGE_SAMPLES
+from sandbox.instagram_shapes import INSTAGRAM_SAMPLES
+from sandbox.messenger_shapes import MESSENGER_SAMPLES, PSID
 from sandbox.rows import Lead
 from sandbox.scene import Json, Scene, change
+from sandbox.whatsapp_shapes import WHATSAPP_SAMPLES
 
 LeadStyle = Literal["strings", "integers", "minimal", "changed_fields"]
 LEAD_STYLES: tuple[LeadStyle, ...] = ("strings", "integers", "minimal", "changed_fields")
@@ -139,6 +141,12 @@ def _mention(scene: Scene) -> Json:
     return _page_change(scene, "mention", value)
 
 
+def _inbox_labels(scene: Scene) -> Json:
+    """What Meta's lead ads in Messenger tell of a form in the chat. Source: §2.6."""
+    label = {"id": "1", "page_label_name": "Lead Complete"}
+    return _page_change(scene, "inbox_labels", {"user": {"id": PSID}, "action": "add", "label": label})
+
+
 def _changed_fields(scene: Scene) -> Json:
     entry = {"id": scene.page_id, "time": scene.seconds, "changed_fields": ["leadgen"]}
     return {"object": "page", "entry": [entry]}
@@ -156,5 +164,8 @@ SAMPLES: Mapping[str, Callable[[Scene], Json]] = {
     "feed_comment": _feed_comment,
     "feed_reaction": _feed_reaction,
     "mention": _mention,
-    **MESSAGE_SAMPLES,
+    "inbox_labels": _inbox_labels,
+    **MESSENGER_SAMPLES,
+    **INSTAGRAM_SAMPLES,
+    **WHATSAPP_SAMPLES,
 }

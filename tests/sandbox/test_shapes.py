@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -79,8 +81,109 @@ def test_every_sample_has_the_envelope_of_its_object(shape: str) -> None:
     same = {"dashboard_test", "leadgen_update", "changed_fields", "feed_reaction", "mention", "messenger_delivery"}
     same |= {"messenger_read", "messenger_optin", "messenger_handover", "messenger_policy", "messenger_referral"}
     same |= {"whatsapp_user_id_update", "whatsapp_user_preferences", "whatsapp_template_status"}
-    same |= {"whatsapp_account_update"}
+    same |= {"whatsapp_account_update", "whatsapp_template_quality", "whatsapp_template_category", "inbox_labels"}
+    same |= {"whatsapp_phone_quality", "messenger_referral_shortlink", "messenger_take_control"}
+    same |= {"messenger_request_control", "messenger_app_roles", "instagram_referral"}
     assert (one == other) is (shape in same)  # what Meta gives an id of its own has one of its own here
+
+
+def entries(object_: str) -> list[dict[str, Any]]:
+    scene = Scene(BIKES.page_id, NOW, 1, lead(7))
+    built = [build_sample(shape, scene) for shape in SAMPLES]
+    return [entry for notice in built if notice["object"] == object_ for entry in notice["entry"]]
+
+
+def elements(object_: str, list_: str = "messaging") -> list[dict[str, Any]]:
+    return [element for entry in entries(object_) for element in entry.get(list_, ())]
+
+
+def values(object_: str, field: str) -> list[dict[str, Any]]:
+    changes = [change for entry in entries(object_) for change in entry.get("changes", ())]
+    return [change["value"] for change in changes if change["field"] == field]
+
+
+# What §2 to §4 of the Meta ingestion facts name, written down here a second time.
+PAGE_FIELDS = {"leadgen", "leadgen_update", "feed", "mention", "inbox_labels", "messaging_postbacks"}
+MESSENGER_PAYLOADS = {
+    *("message", "postback", "referral", "optin", "reaction", "read", "delivery", "message_edit", "account_linking"),
+    *("policy_enforcement", "pass_thread_control", "take_thread_control", "request_thread_control", "app_roles"),
+    "response_feedback",
+}
+MESSENGER_MESSAGES = {"text", "referral", "quick_reply", "reply_to", "attachments", "is_echo", "app_id"}
+INSTAGRAM_PAYLOADS = {"message", "postback", "referral", "read", "reaction", "message_edit"}
+INSTAGRAM_MESSAGES = {
+    *("text", "referral", "reply_to", "attachments", "quick_reply", "is_deleted", "is_unsupported", "is_echo"),
+    "is_self",
+}
+INSTAGRAM_FIELDS = {"comments", "live_comments", "mentions"}
+WHATSAPP_FIELDS = {
+    *("messages", "smb_message_echoes", "user_id_update", "user_preferences", "message_template_status_update"),
+    *("message_template_quality_update", "template_category_update", "phone_number_quality_update", "account_update"),
+}
+WHATSAPP_TYPES = {
+    *("text", "image", "audio", "document", "video", "sticker", "location", "contacts", "interactive", "button"),
+    *("reaction", "order", "unsupported", "system", "edit", "revoke"),
+}
+WHATSAPP_REPLIES = {"button_reply", "list_reply", "nfm_reply"}
+
+
+def keys(rows: Iterable[dict[str, Any]]) -> set[str]:
+    return {key for row in rows for key in row}
+
+
+def fields_of(object_: str) -> set[str]:
+    return {change["field"] for entry in entries(object_) for change in entry.get("changes", ())}
+
+
+def test_every_shape_of_a_page_is_there() -> None:
+    assert fields_of("page") == PAGE_FIELDS
+    assert any("changed_fields" in entry for entry in entries("page"))
+    assert {value["item"] for value in values("page", "feed")} >= {"comment", "reaction"}
+
+
+def test_every_shape_of_messenger_is_there() -> None:
+    around = {"sender", "recipient", "timestamp"}
+    assert keys(elements("page")) - around == MESSENGER_PAYLOADS
+    assert all(len(element.keys() - around) == 1 for element in elements("page"))
+    assert keys(element["message"] for element in elements("page") if "message" in element) >= MESSENGER_MESSAGES
+    assert keys(elements("page", "standby")) - around == {"message", "postback"}
+    without_sender = [element for element in elements("page") if "sender" not in element]
+    assert keys(without_sender) - around == {"policy_enforcement", "app_roles"}
+    assert any("timestamp" not in element for element in elements("page"))
+    assert any(isinstance(element.get("timestamp"), str) for element in elements("page"))
+    assert "payload" not in elements("page", "standby")[1]["postback"]
+
+
+def test_every_shape_of_instagram_is_there() -> None:
+    assert keys(elements("instagram")) - {"sender", "recipient", "timestamp"} == INSTAGRAM_PAYLOADS
+    messages = [element["message"] for element in elements("instagram") if "message" in element]
+    assert keys(messages) >= INSTAGRAM_MESSAGES
+    attached = {one["type"] for message in messages for one in message.get("attachments", ())}
+    assert attached >= {"story_mention", "ig_post"}
+    assert keys(message["reply_to"] for message in messages if "reply_to" in message) == {"story", "mid"}
+    assert fields_of("instagram") == INSTAGRAM_FIELDS
+    assert [entry["field"] for entry in entries("instagram") if "field" in entry] == ["comments"]
+    assert {"comment_id" in value for value in values("instagram", "mentions")} == {True, False}
+    reactions = [element["reaction"] for element in elements("instagram") if "reaction" in element]
+    assert {reaction["action"]: "emoji" in reaction for reaction in reactions} == {"react": True, "unreact": False}
+
+
+def test_every_shape_of_whatsapp_is_there() -> None:
+    assert fields_of("whatsapp_business_account") == WHATSAPP_FIELDS
+    told = values("whatsapp_business_account", "messages")
+    messages = [message for value in told for message in value.get("messages", ())]
+    assert {message["type"] for message in messages} == WHATSAPP_TYPES
+    assert all(message["type"] in message for message in messages)
+    replies = [message["interactive"] for message in messages if message["type"] == "interactive"]
+    assert {reply["type"] for reply in replies} == WHATSAPP_REPLIES
+    statuses = [status for value in told for status in value.get("statuses", ())]
+    assert {status["status"] for status in statuses} == {"delivered", "read", "failed"}
+    assert any(status.get("recipient_type") == "group" for status in statuses)
+    system = next(value for value in told if value.get("messages", [{}])[0].get("type") == "system")
+    assert "contacts" not in system
+    assert any("errors" in value for value in told)
+    account = WHATSAPP_FIELDS - {"messages", "smb_message_echoes", "user_id_update", "user_preferences"}
+    assert not any("metadata" in value for field in account for value in values("whatsapp_business_account", field))
 
 
 def test_samples_with_the_surprises_of_the_facts() -> None:
