@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 
 from sandbox import graph_errors as errors
-from sandbox.faults import FaultBoard
+from sandbox.faults import TOKEN_KINDS, FaultBoard
 from sandbox.options import build_proof
 from sandbox.rows import Token
 from sandbox.state import SandboxState
@@ -47,11 +47,8 @@ def faulty_token_problem(state: SandboxState, board: FaultBoard, token: Token) -
     """The same, with the faults that make calls of this token fail counted in."""
     if token.kind == "app":
         return None
-    if board.is_set("graph", "token_expired", token.page_id):
-        return errors.expired_token(state.now())
-    if board.is_set("graph", "password_changed", token.page_id):
-        return errors.password_changed()
-    return token_problem(state, token)
+    fault = board.find("graph", TOKEN_KINDS, token.page_id)
+    return errors.error_of(fault, "", state.now()) if fault else token_problem(state, token)
 
 
 def check_page(token: Token, page_id: str | None, object_id: str, method: str) -> None:

@@ -17,8 +17,8 @@ WHERE: tuple[Where, ...] = ("graph", "crm", "alerts")
 
 TRANSPORT_KINDS = ("http_500", "slow", "html", "half_body", "empty", "garbage", "refuse")
 GRAPH_KINDS = (
-    *("rate_limited", "token_expired", "password_changed", "no_lead_access", "permission"),
-    *("bad_proof", "unknown_error", "temporary", "too_much_data"),
+    *("rate_limited", "token_expired", "password_changed", "token_rejected", "no_lead_access", "permission"),
+    *("bad_proof", "blocked", "no_such_object", "unknown_error", "temporary", "too_much_data"),
 )
 HTTP_KINDS = {
     "unauthorized": 401,
@@ -35,14 +35,21 @@ KINDS: dict[Where, tuple[str, ...]] = {
     "crm": (*TRANSPORT_KINDS, *HTTP_KINDS),
     "alerts": (*TRANSPORT_KINDS, *HTTP_KINDS),
 }
-CODES = {"rate_limited": (4, 17, 32, 613, 80005), "permission": (10, 200)}
+TOKEN_KINDS = ("token_expired", "password_changed", "token_rejected")
+CODES = {
+    "rate_limited": (4, 17, 32, 341, 613, *range(80000, 80015)),
+    "permission": (3, 10, 200),
+    "token_rejected": (458, 459, 460, 463, 464, 467, 492),  # the subcode: the code is 190
+}
+ADS_LIMITS = (80000, 80003, 80004)  # an ad account's: it refuses the ad fields and nothing else
 LEAD_OPERATIONS = ("lead", "form_leads")
 
 
 @dataclass(frozen=True)
 class Fault:
     """One thing to do wrong. `times` counts down, None is until it is taken back. `after`: do the work first, then fail,
-    as when an answer is lost on its way. `code` chooses Meta's code where a kind has several."""
+    as when an answer is lost on its way. `code` chooses Meta's code, or its
+    subcode, where a kind has several."""
 
     fault_id: int
     where: Where
@@ -57,10 +64,12 @@ class Fault:
     regain_minutes: int = 1
     after: bool = False
 
-    def hits(self, page_id: str | None, leadgen_id: str | None, operation: str | None) -> bool:
+    def hits(self, page_id: str | None, leadgen_id: str | None, operation: str | None, *, asks_ads: bool) -> bool:
+        if self.kind == "rate_limited" and self.code in ADS_LIMITS and not asks_ads:
+            return False
         if self.kind == "no_lead_access" and operation not in LEAD_OPERATIONS:
             return False
-        if self.kind in ("token_expired", "password_changed") and operation == "debug_token":
+        if self.kind in TOKEN_KINDS and operation == "debug_token":
             return False  # that call carries the app's token; it answers that the other one is dead
         return (
             self.page_id in (None, page_id)
@@ -96,11 +105,12 @@ class FaultBoard:
                 del self._faults[fault.fault_id]
             return len(gone)
 
-    def is_set(self, where: Where, kind: str, page_id: str | None) -> bool:
-        """Whether such a fault stands for a Page, without using it up."""
-        return any(
-            fault.where == where and fault.kind == kind and fault.page_id in (None, page_id) for fault in self.list()
-        )
+    def find(self, where: Where, kinds: tuple[str, ...], page_id: str | None) -> Fault | None:
+        """The first fault of one of these kinds that stands for a Page, without using it up."""
+        for fault in self.list():
+            if fault.where == where and fault.kind in kinds and fault.page_id in (None, page_id):
+                return fault
+        return None
 
     def take(
         self,
@@ -109,12 +119,13 @@ class FaultBoard:
         page_id: str | None = None,
         leadgen_id: str | None = None,
         operation: str | None = None,
+        asks_ads: bool = False,
     ) -> "Trouble":
         """What shall go wrong with this one call; counts down the faults that hit."""
         delay_ms, answering = 0, None
         with self._lock:
             for fault in list(self._faults.values()):
-                if fault.where != where or not fault.hits(page_id, leadgen_id, operation):
+                if fault.where != where or not fault.hits(page_id, leadgen_id, operation, asks_ads=asks_ads):
                     continue
                 if fault.kind == "slow":
                     delay_ms += fault.delay_ms

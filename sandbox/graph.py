@@ -20,12 +20,15 @@ from sandbox.access import authenticate
 from sandbox.bodies import read_object
 from sandbox.calls import Call, Json, Target, identify
 from sandbox.context import Sandbox, current_sandbox
-from sandbox.faults import Fault, Trouble, spoil
+from sandbox.faults import ADS_LIMITS, Fault, Trouble, spoil
 from sandbox.graph_errors import GraphError
+from sandbox.nodes import AD_FIELDS
 from sandbox.rows import GraphCall, Usage
 
 bp = Blueprint("graph", __name__)
+AD_ACCOUNT_ID = "120000000000001"
 NEWEST_VERSION = (26, 0)
+NO_DATE_FORMAT_FROM = (26, 0)  # Source: Meta ingestion facts §6.1
 OLDEST_VERSION = (21, 0)  # older ones are served by it. Source: Meta ingestion facts §6.1
 
 HANDLERS: Mapping[tuple[str, str], Callable[[Call], Json]] = {
@@ -75,7 +78,11 @@ def answer(version: str, path: str) -> Response:
     sandbox, started = current_sandbox(), time.perf_counter()
     target = identify(sandbox.state, path)
     trouble = sandbox.board.take(
-        "graph", page_id=target.page_id, leadgen_id=target.leadgen_id, operation=target.operation
+        "graph",
+        page_id=target.page_id,
+        leadgen_id=target.leadgen_id,
+        operation=target.operation,
+        asks_ads=not AD_FIELDS.isdisjoint(request.values.get("fields", "").split(",")),
     )
     time.sleep((sandbox.state.knobs.graph_delay_ms + trouble.delay_ms) / 1000)
     outcome = _decide(sandbox, version, path, target, trouble)
@@ -107,6 +114,8 @@ def _perform(sandbox: Sandbox, version: str, path: str, target: Target) -> Json:
         raise errors.unknown_path(f"{version}/{path}")
     params = _read_params()
     token = authenticate(sandbox.state, params, about_me=target.object_id == "me")
+    if "date_format" in params and _number(version) >= NO_DATE_FORMAT_FROM:
+        raise errors.bad_parameter(f"The parameter date_format is not supported in {version}")
     handler = HANDLERS.get((target.operation, request.method))
     if handler is None:
         raise _no_handler(target, path)
@@ -118,8 +127,7 @@ def _no_handler(target: Target, path: str) -> GraphError:
     if target.operation == "other" and first.isdigit() and path.strip("/") == first:
         return errors.not_found(first, request.method)
     if target.operation == "other" and first and not first.isdigit() and path.strip("/") == first:
-        text = f"(#803) Some of the aliases you requested do not exist: {first[:80]}"
-        return GraphError(404, 803, text)
+        return errors.no_such_object(first)
     return errors.unsupported(request.method, "/" + path[:200])
 
 
@@ -157,14 +165,21 @@ def _respond(sandbox: Sandbox, version: str, target: Target, outcome: Outcome) -
 def _usage_headers(sandbox: Sandbox, target: Target, outcome: Outcome) -> dict[str, str]:
     """Percent of the allowances, minutes to rest. Source: Meta ingestion facts §6.4."""
     knobs = sandbox.state.knobs
-    app, page = knobs.app_usage, knobs.page_usage
+    app, page, ads = knobs.app_usage, knobs.page_usage, None
     if outcome.error and outcome.error.regain_minutes:
         full = Usage(100, 25, 25, outcome.error.regain_minutes)
-        app, page = (full, page) if outcome.error.code in (4, 17) else (app, full)
+        if outcome.error.code in (4, 17, 341):
+            app = full
+        elif outcome.error.code in ADS_LIMITS:
+            ads = full
+        else:
+            page = full
     shown = {name: value for name, value in asdict(app).items() if name != "estimated_time_to_regain_access"}
     headers = {"X-App-Usage": json.dumps(shown, separators=(",", ":"))}
     if target.page_id:
         rows = {target.page_id: [{"type": "leadgen", **asdict(page)}]}
+        if ads is not None:
+            rows[AD_ACCOUNT_ID] = [{"type": "ads_management", **asdict(ads)}]
         headers["X-Business-Use-Case-Usage"] = json.dumps(rows, separators=(",", ":"))
     return headers
 

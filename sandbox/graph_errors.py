@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.faults import Fault
+from sandbox.faults import ADS_LIMITS, Fault
 
 DOCS = "https://developers.facebook.com/docs/graph-api"
 
@@ -70,6 +70,22 @@ def password_changed() -> GraphError:
     return GraphError(401, 190, text, subcode=460)
 
 
+def token_rejected(subcode: int, now: datetime) -> GraphError:
+    """A token that is dead for another reason. Source: Meta ingestion facts §6.3; wording recalled."""
+    if subcode == 463:
+        return expired_token(now)
+    if subcode == 460:
+        return password_changed()
+    texts = {
+        458: "The user has not authorized application.",
+        459: "The session is invalid because the user must log in to fix a checkpoint.",
+        464: "Sessions for the user are not allowed because the user is not a confirmed user.",
+        467: "This session is invalid.",
+        492: "The user must be an administrator, editor, or moderator of the page.",
+    }
+    return GraphError(401, 190, f"Error validating access token: {texts[subcode]}", subcode=subcode)
+
+
 def missing_proof() -> GraphError:
     text = "API calls from the server require an appsecret_proof argument"
     return GraphError(400, 100, text, type_="GraphMethodException")
@@ -110,7 +126,18 @@ def unsupported(method: str, path: str) -> GraphError:
     return GraphError(400, 100, text, type_="GraphMethodException")
 
 
+def blocked() -> GraphError:
+    text = "(#368) The action attempted has been deemed abusive or is otherwise disallowed"
+    return GraphError(400, 368, text)
+
+
+def no_such_object(object_id: str) -> GraphError:
+    return GraphError(404, 803, f"(#803) Some of the aliases you requested do not exist: {object_id[:80]}")
+
+
 def permission(code: int = 200, needed: str = "leads_retrieval") -> GraphError:
+    if code == 3:
+        return GraphError(400, 3, "(#3) Application does not have the capability to make this API call.")
     if code == 10:
         return GraphError(403, 10, "(#10) Application does not have permission for this action")
     return GraphError(403, 200, f"(#200) Requires {needed} permission to manage the object")
@@ -140,20 +167,38 @@ def temporary() -> GraphError:
     return GraphError(500, 2, text, is_transient=True)
 
 
+_BUSINESS_CALLS = {
+    80000: "ads-insights",
+    80001: "Page",
+    80002: "Instagram",
+    80003: "custom-audience",
+    80004: "ads-management",
+    80005: "leadgen",
+    80006: "Messenger",
+    80008: "WhatsApp management",
+    80009: "catalog",
+    80014: "catalog batch",
+}
+
+
 def rate_limited(code: int, regain_minutes: int) -> GraphError:
+    """A limit that is used up. Source: Meta ingestion facts §6.3, §6.4."""
     texts = {
         4: (403, "(#4) Application request limit reached"),
         17: (403, "(#17) User request limit reached"),
         32: (403, "(#32) Page request limit reached"),
+        341: (403, "(#341) Application limit reached"),
         613: (400, "(#613) Calls to this api have exceeded the rate limit."),
-        80005: (
-            400,
-            "(#80005) There have been too many leadgen api calls to this Page account. Wait a bit and try again. For"
-            f" more info, please refer to {DOCS}/overview/rate-limiting.",
-        ),
     }
-    status, text = texts[code]
-    return GraphError(status, code, text, is_transient=code == 4, regain_minutes=regain_minutes)
+    calls = _BUSINESS_CALLS.get(code, "business")
+    account = "ad" if code in ADS_LIMITS else "Page"
+    business = (
+        f"(#{code}) There have been too many {calls} api calls to this {account} account. Wait a bit and try again. For"
+        f" more info, please refer to {DOCS}/overview/rate-limiting."
+    )
+    status, text = texts.get(code, (400, business))
+    subcode = 2446079 if code in ADS_LIMITS else None
+    return GraphError(status, code, text, subcode=subcode, is_transient=code == 4, regain_minutes=regain_minutes)
 
 
 def callback_failed(found: str) -> GraphError:
@@ -168,11 +213,15 @@ def error_of(fault: Fault, object_id: str, now: datetime) -> GraphError | None:
         return rate_limited(fault.code or 80005, fault.regain_minutes)
     if fault.kind == "permission":
         return permission(fault.code or 200)
+    if fault.kind == "token_rejected":
+        return token_rejected(fault.code or 467, now)
     made = {
         "token_expired": lambda: expired_token(now),
         "password_changed": password_changed,
         "no_lead_access": lambda: not_found(object_id),
         "bad_proof": bad_proof,
+        "blocked": blocked,
+        "no_such_object": lambda: no_such_object(object_id),
         "unknown_error": unknown_error,
         "temporary": temporary,
         "too_much_data": too_much_data,

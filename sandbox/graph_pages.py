@@ -36,7 +36,7 @@ def read_page(call: Call) -> Json:
     check_page(call.token, call.page.page_id, call.page.page_id, call.method)
     asked = asked_fields(call, PAGE_DEFAULTS)
     arguments: Mapping[str, str] = next((one.arguments for one in asked if one.name == "has_lead_access"), {})
-    blocked = call.board.is_set("graph", "no_lead_access", call.page.page_id)
+    blocked = call.board.find("graph", ("no_lead_access",), call.page.page_id) is not None
     access = lead_access(
         call.page,
         app_id=arguments.get("app_id", call.state.options.app_id),

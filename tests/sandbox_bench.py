@@ -38,13 +38,15 @@ class Bench:
         leadgen_id: str = self.control("/leads", {"send": False} | given)["leadgen_ids"][0]
         return leadgen_id
 
-    def graph(self, path: str, *, token: str | None = None, method: str = "GET", **params: Any) -> TestResponse:
+    def graph(
+        self, path: str, *, token: str | None = None, method: str = "GET", version: str = "v26.0", **params: Any
+    ) -> TestResponse:
         """A call as leadloop makes it: bearer token and proof. Default: the system user's token."""
         token = token or self.options.system_token
         params.setdefault("appsecret_proof", build_proof(self.options.app_secret, token))
         headers = {"Authorization": f"Bearer {token}"}
         query = {name: value for name, value in params.items() if value is not None}
-        return self.http.open("/v26.0/" + path, method=method, query_string=query, headers=headers)
+        return self.http.open(f"/{version}/{path}", method=method, query_string=query, headers=headers)
 
     def state(self) -> Any:
         return self.http.get("/_sandbox/state").get_json()

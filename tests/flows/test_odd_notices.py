@@ -132,6 +132,16 @@ def test_a_key_that_stands_twice_hides_no_lead(flow: Flow) -> None:
     assert (event.verdict, event.reason) == ("partly", "the key entry stands twice in one object")
 
 
+def test_an_ad_accounts_limit_keeps_no_lead_back(flow: Flow) -> None:
+    ids = flow.make_leads(count=3)
+    flow.fault(where="graph", kind="rate_limited", code=80004, regain_minutes=55)
+    flow.post(flow.notice(*ids))
+    flow.work()
+    assert set(flow.crm()) == set(ids)
+    with Session(flow.services.engine) as session:
+        assert list_lanes(session) == []
+
+
 def test_a_limit_on_the_form_keeps_no_lead_back(flow: Flow) -> None:
     (leadgen_id,) = flow.make_leads()
     flow.fault(where="graph", kind="rate_limited", operation="form", code=80005, regain_minutes=60)

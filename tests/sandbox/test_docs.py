@@ -22,7 +22,9 @@ def test_every_fault_shape_and_signing_is_named() -> None:
     assert kinds | set(LEAD_STYLES) | set(SIGNINGS) <= CODE
     assert {shape for shape in SAMPLES if not re.match("messenger_|instagram_|whatsapp_", shape)} <= CODE
     for codes in CODES.values():
-        assert all(re.search(rf"\b{code}\b", TEXT) for code in codes)
+        # A row of codes is named by its first and its last.
+        ends = [code for code in codes if not (code - 1 in codes and code + 1 in codes)]
+        assert all(re.search(rf"\b{code}\b", TEXT) for code in ends)
 
 
 def test_every_field_of_the_controls_is_named_in_its_row() -> None:

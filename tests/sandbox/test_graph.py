@@ -157,7 +157,7 @@ def test_usage_headers(bench: Bench) -> None:
     assert "X-Business-Use-Case-Usage" not in bench.graph("me").headers
 
 
-@pytest.mark.parametrize("code", [4, 17, 32, 613, 80005])
+@pytest.mark.parametrize("code", [4, 17, 32, 341, 613, 80001, 80002, 80005, 80014])
 def test_limits_say_how_long_to_rest(bench: Bench, code: int) -> None:
     bench.control("/faults", {"where": "graph", "kind": "rate_limited", "code": code, "regain_minutes": 7, "times": 1})
     leadgen_id = bench.lead()
@@ -165,16 +165,40 @@ def test_limits_say_how_long_to_rest(bench: Bench, code: int) -> None:
     assert error_of(answer) == (code, None)
     page = json.loads(answer.headers["X-Business-Use-Case-Usage"])[BIKES.page_id][0]
     app = json.loads(answer.headers["X-App-Usage"])
-    if code in (4, 17):
+    if code in (4, 17, 341):
         assert app["call_count"] == 100
     else:
         assert (page["call_count"], page["estimated_time_to_regain_access"]) == (100, 7)
     assert bench.graph(leadgen_id).status_code == 200
 
 
+@pytest.mark.parametrize("code", [80000, 80003, 80004])
+def test_an_ad_accounts_limit_refuses_the_ad_fields_alone(bench: Bench, code: int) -> None:
+    bench.control("/faults", {"where": "graph", "kind": "rate_limited", "code": code, "regain_minutes": 55})
+    leadgen_id = bench.lead()
+    refused = bench.graph(leadgen_id, fields="id,ad_name,field_data")
+    assert error_of(refused) == (code, 2446079)
+    rows = json.loads(refused.headers["X-Business-Use-Case-Usage"])
+    assert rows[BIKES.page_id][0]["estimated_time_to_regain_access"] == 0
+    (ads,) = [row for rows_of in rows.values() for row in rows_of if row["type"] == "ads_management"]
+    assert (ads["call_count"], ads["estimated_time_to_regain_access"]) == (100, 55)
+    assert bench.graph(leadgen_id, fields="id,field_data").status_code == 200
+
+
+def test_date_format_is_an_error_since_v26(bench: Bench) -> None:
+    leadgen_id = bench.lead()
+    assert error_of(bench.graph(leadgen_id, date_format="U")) == (100, None)
+    assert bench.graph(leadgen_id, date_format="U", version="v25.0").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("fault", "status", "code", "subcode"),
     [
+        *(({"kind": "token_rejected", "code": dead}, 401, 190, dead) for dead in (458, 459, 460, 463, 464, 467, 492)),
+        ({"kind": "token_rejected"}, 401, 190, 467),
+        ({"kind": "permission", "code": 3}, 400, 3, None),
+        ({"kind": "blocked"}, 400, 368, None),
+        ({"kind": "no_such_object"}, 404, 803, None),
         ({"kind": "token_expired"}, 401, 190, 463),
         ({"kind": "password_changed"}, 401, 190, 460),
         ({"kind": "no_lead_access"}, 400, 100, 33),

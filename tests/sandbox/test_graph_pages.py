@@ -123,6 +123,8 @@ def test_debug_token_agrees_with_the_fault(bench: Bench) -> None:
     bench.control("/faults", {"where": "graph", "kind": "token_expired", "page_id": BIKES.page_id})
     assert debug(bench, bench.options.page_token(BIKES.page_id))["is_valid"] is False
     assert debug(bench, bench.options.page_token(ATELIER.page_id))["is_valid"] is True
+    bench.control("/faults", {"where": "graph", "kind": "token_rejected", "code": 492, "page_id": ATELIER.page_id})
+    assert debug(bench, bench.options.page_token(ATELIER.page_id))["error"]["subcode"] == 492
 
 
 def test_debug_token_shows_missing_permissions(bench: Bench) -> None:
