@@ -50,6 +50,11 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         "Alerts that may have been sent twice: a worker stopped between sending and noting.",
         (),
     ),
+    "leadloop_ready_probes_total": (
+        (),
+        "Writes made to see whether a notice could be kept, for /readyz and the start page.",
+        (),
+    ),
 }
 HISTOGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "leadloop_form_to_webhook_seconds": ((), "From the form being sent to Meta's notice (Meta's part)."),
@@ -94,7 +99,7 @@ def _counter(name: str, rows: list[tuple[Mapping[str, str], float]]) -> Metric:
     known, words, zeros = COUNTERS.get(name, ((), "Counted by leadloop.", ()))
     labels = known or _label_names(rows)
     family = CounterMetricFamily(name, words, labels=labels)
-    values: dict[tuple[str, ...], float] = {(zero,): 0.0 for zero in zeros}
+    values: dict[tuple[str, ...], float] = {(zero,): 0.0 for zero in zeros} if labels else {(): 0.0}
     for given, value in rows:
         key = _values(labels, given)
         values[key] = values.get(key, 0.0) + value
@@ -168,8 +173,8 @@ def _work_families(figures: Figures) -> Iterator[Metric]:
         elif one.state in stuck:
             stuck[one.state][one.kind,] = stuck[one.state].get((one.kind,), 0.0) + one.rows
     yield _gauge("leadloop_work_open", "Work rows still to be done.", open_rows, ("kind", "lane_kind"))
-    yield _gauge("leadloop_work_parked", "Work rows that wait for a person.", stuck["parked"], ("kind",))
-    yield _gauge("leadloop_work_failed", "Work rows given up, as they can never work.", stuck["failed"], ("kind",))
+    yield _gauge("leadloop_work_parked", "Work rows parked for a person.", stuck["parked"], ("kind",))
+    yield _gauge("leadloop_work_failed", "Work rows given up, until somebody retries them.", stuck["failed"], ("kind",))
 
 
 def _lane_families(figures: Figures) -> Iterator[Metric]:

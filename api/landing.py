@@ -129,7 +129,7 @@ def next_steps(figures: Figures) -> list[Step]:
     """What to do next: first what stops leads, then what is missing, then how to look."""
     steps = []
     if figures.rows("parked", "failed"):
-        steps.append(Step("See what waits for a person, and why.", "leadloop work list --parked"))
+        steps.append(Step("See what is parked for a person or has failed, and why.", "leadloop work list --parked"))
     if any(lane.hold for lane in figures.lanes):
         steps.append(Step("After the mend everything goes on by itself; to try at once:", "leadloop work retry --all"))
     if not figures.names.pages:

@@ -57,7 +57,7 @@ def _failing(what: Callable[[Detail], str]) -> Callable[[Detail], str]:
         reason = str(detail.get("message") or detail.get("code") or "no reason was given").rstrip(".")
         end = {
             "parked": "It waits for a person.",
-            "failed": "It is not tried again.",
+            "failed": "It is given up until somebody retries it.",
         }.get(str(detail.get("state")), "It is tried again.")
         return f"{what(detail)} did not work: {reason}. {end}"
 

@@ -113,7 +113,7 @@ def test_trouble_is_told_with_the_mend(client, services):
     assert "Meta's Graph API rests 1 waiting; began just now usage" in seen
     assert "Over." not in seen
     assert seen.index("CRM connection crm") < seen.index("Meta's Graph API")
-    assert "parked for a person 1" in seen
+    assert "parked or failed 1" in seen
     assert "without a route 1" in seen
     assert "leadloop work list --parked" in seen
     assert "leadloop leads replay --unrouted" in seen

@@ -5,13 +5,17 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import NOW
+from lead_rows import add
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.leads import LeadQuery
 from api.problems import KINDS
 from api.shapes import LeadStory, ProblemDetails
+from store.models import Lane, Work
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROW = {"kind": "delivery", "subject_id": 1, "lane": "crm:1", "queue": "0:crm:1", "due_at": NOW, "added_at": NOW}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,31 @@ def test_alarms_ask_for_metrics_there_are(client, metrics_page):
     assert len(asked) >= 6
     for name in asked:
         assert f"# TYPE {name.removesuffix('_bucket')} " in text
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Work(**ROW, state="parked"),
+        Work(**ROW, state="failed"),  # a CRM that answered 422
+        Lane(name="crm:1", rest_until=NOW, since=NOW, hold=True),
+    ],
+    ids=["parked", "failed", "held"],
+)
+def test_the_alarm_goes_off_for_whatever_needs_somebody(client, services, metrics_page, trouble):
+    (condition,) = re.findall(r"SomebodyIsNeeded.*\n +expr: (.*)", metrics_page)
+    parts = re.fullmatch(r"(sum\(\w+\) > 0(?: or )?)+", condition)
+    assert parts is not None, condition
+    asked = re.findall(r"sum\((\w+)\)", condition)
+
+    def goes_off():
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        found = {family.name: sum(sample.value for sample in family.samples) for family in families}
+        return any(found[name] > 0 for name in asked)
+
+    assert not goes_off()
+    add(services, trouble)
+    assert goes_off()
 
 
 def test_every_parameter_and_part_of_the_story_is_described(api_page):

@@ -41,7 +41,7 @@ from store.story_words import story_words
         (
             "delivery_failed",
             {"state": "failed"},
-            "Putting it into a connection did not work: no reason was given. It is not tried again.",
+            "Putting it into a connection did not work: no reason was given. It is given up until somebody retries it.",
         ),
         ("alerted", {"notifier": "sales", "to": "Slack"}, "sales (Slack) was rung."),
         (
