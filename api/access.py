@@ -1,9 +1,10 @@
-"""Who may read what: API keys for programs, and the figures of an installation for those who reach it directly."""
+"""Who may read what: API keys for programs, and the figures of an installation for those who are near."""
 
 import structlog
 from flask import current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.nearby import is_near
 from api.problems import UNAUTHORIZED, Problem
 from leadloop.logs import get_logger
 from leadloop.ports import Services
@@ -11,19 +12,6 @@ from store.api_keys import find_key, has_key_shape, mark_used, use_is_stale
 from store.models import ApiKey
 
 log = get_logger(__name__)
-
-# What proxies, tunnels and CDNs add. A caller cannot take away what the proxy puts there.
-_PROXY_HEADERS = (
-    "Forwarded",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Real-IP",
-    "Via",
-    "CF-Connecting-IP",
-    "True-Client-IP",
-    "Fly-Client-IP",
-)
 
 
 def require_key() -> None:
@@ -44,10 +32,10 @@ def require_key() -> None:
 def may_see_figures() -> bool:
     """Whether this caller may see how the installation is doing.
 
-    Yes for those who reach the server directly (this machine, a private network), and with a key through a proxy: what
-    a proxy or tunnel shows to the whole internet must not tell a business's figures.
+    Yes for those who reach the server from this machine or a private network (api/nearby.py), and for anybody with a
+    key: what the whole internet can ask for must not tell a business's figures.
     """
-    if not any(name in request.headers for name in _PROXY_HEADERS):
+    if is_near(request.environ):
         return True
     plain = _bearer()
     services: Services = current_app.extensions["leadloop"]

@@ -22,10 +22,12 @@ OPENMETRICS_TYPE = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 
 @bp.get("/metrics")
 def metrics() -> ResponseReturnValue:
-    """All metrics; 403 through a proxy without a key, 503 when the database does not answer."""
+    """All metrics; 403 from elsewhere without a key, 503 when the database does not answer."""
     services: Services = current_app.extensions["leadloop"]
     if not may_see_figures():
-        return _plain("Scrape the server directly, or through a proxy with an API key as bearer token.", 403)
+        return _plain(
+            "Scrape from this machine or a private network, or with an API key as bearer token (docs/metrics.md).", 403
+        )
     try:
         with services.read() as session:
             sums = read_metrics(session)

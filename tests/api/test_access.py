@@ -135,7 +135,9 @@ def test_key_or_not_other_methods_are_refused(client, key, method):
 def test_figures_are_for_those_who_come_directly_or_with_a_key(app, services, key, header):
     def seen(**headers):
         with app.test_request_context(
-            "/metrics", headers={name.replace("_", "-"): one for name, one in headers.items()}
+            "/metrics",
+            headers={name.replace("_", "-"): one for name, one in headers.items()},
+            environ_base={"REMOTE_ADDR": "127.0.0.1"},
         ):
             return may_see_figures()
 
