@@ -8,10 +8,13 @@ from api.nearby import is_near
 from api.problems import UNAUTHORIZED, Problem
 from leadloop.logs import get_logger
 from leadloop.ports import Services
+from leadloop.time_limits import TimeLimit
 from store.api_keys import find_key, has_key_shape, mark_used, use_is_stale
 from store.models import ApiKey
 
 log = get_logger(__name__)
+READ_WITHIN_S = 5.0
+AWAY = (SQLAlchemyError, TimeoutError)  # what reading raises while the database does not answer
 
 
 def require_key() -> None:
@@ -33,16 +36,22 @@ def may_see_figures() -> bool:
     """Whether this caller may see how the installation is doing.
 
     Yes for those who reach the server from this machine or a private network (api/nearby.py), and for anybody with a
-    key: what the whole internet can ask for must not tell a business's figures.
+    key: what the whole internet can ask for must not tell a business's figures. Raises one of AWAY while the database
+    cannot be asked about a key.
     """
     if is_near(request.environ):
         return True
     plain = _bearer()
     services: Services = current_app.extensions["leadloop"]
-    try:
-        return plain is not None and _find(services, plain) is not None
-    except SQLAlchemyError:
+    if plain is None or not has_key_shape(plain):
         return False
+    return reading_limit(services).run(lambda: _find(services, plain)) is not None
+
+
+def reading_limit(services: Services) -> TimeLimit:
+    """The one place, with its time limit, for reads that /metrics and the start page ask for."""
+    limit: TimeLimit = services.cached("figures_limit", lambda: TimeLimit(READ_WITHIN_S))
+    return limit
 
 
 def _bearer() -> str | None:

@@ -6,9 +6,8 @@ from typing import Any
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import SQLAlchemyError
 
-from api.access import may_see_figures
+from api.access import AWAY, may_see_figures
 from api.metrics import find_figures
 from api.pages import render_page
 from api.remembered import Remembered
@@ -57,7 +56,11 @@ class Status:
 def start() -> ResponseReturnValue:
     """The page; always 200, as /readyz is for machines."""
     services: Services = current_app.extensions["leadloop"]
-    return render_page("api/landing.html", status=find_status(services, open_=may_see_figures()))
+    try:
+        open_ = may_see_figures()
+    except AWAY:
+        open_ = False
+    return render_page("api/landing.html", status=find_status(services, open_=open_))
 
 
 def find_status(services: Services, *, open_: bool) -> Status:
@@ -70,7 +73,7 @@ def find_status(services: Services, *, open_: bool) -> Status:
         return Status(reasons=reasons, open=False)
     try:
         figures = find_figures(services)
-    except SQLAlchemyError:
+    except AWAY:
         return Status(reasons=reasons, open=True)
     return Status(
         reasons=reasons,

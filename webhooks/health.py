@@ -1,6 +1,5 @@
 """For operators: /healthz (alive) and /readyz (able to keep a notice safe; 503 with the reasons otherwise)."""
 
-import contextlib
 import time
 
 from flask import Blueprint, current_app, jsonify
@@ -9,11 +8,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from leadloop import __version__
 from leadloop.ports import Services
+from leadloop.time_limits import TimeLimit
 from store.counters import add_metrics
 from store.migrate import find_schema_problem
 from webhooks.meta import NOT_STORED_AT
 
 PROBE_WITHIN_S = 5.0
+READ_WITHIN_S = 3.0
+AWAY = "The database does not answer: see its log, and whether its disk stands still."
 LOST_NOTICE_COUNTS_S = 15.0  # then it is ready again on trial: with nothing sent here, nothing could show that it is
 
 bp = Blueprint("health", __name__)
@@ -45,17 +47,21 @@ def find_reasons(services: Services) -> list[str]:
 
 
 def _find_database_problem(services: Services) -> str | None:
-    """Writes first: the writer has a time limit, while a connection to a database that hangs would wait for ever."""
+    """Writes first, then reads; each with a time limit, as a database that hangs would be waited for for ever."""
+    found = None
     try:
         services.writer.gather(_probe, 1.0, timeout_s=PROBE_WITHIN_S)
     except TimeoutError:
-        return "The database does not answer: see its log, and whether its disk stands still."
+        return AWAY
     except SQLAlchemyError as caught:
         found = f"The database does not take a write ({type(caught).__name__}): see its log and free space."
-        with contextlib.suppress(SQLAlchemyError):
-            return find_schema_problem(services.engine) or found
-        return found
-    return find_schema_problem(services.engine)
+    limit = services.cached("schema_limit", lambda: TimeLimit(READ_WITHIN_S))
+    try:
+        return limit.run(lambda: find_schema_problem(services.engine)) or found
+    except TimeoutError:
+        return AWAY
+    except SQLAlchemyError as caught:
+        return found or f"The database does not give a read ({type(caught).__name__}): see its log."
 
 
 def _find_lost_notice(services: Services) -> str | None:

@@ -1,6 +1,8 @@
 """GET /metrics, read the way Prometheus reads it."""
 
 import dataclasses
+import threading
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -8,8 +10,10 @@ from conftest import NOW
 from lead_rows import PAGE, add, make_lead, on_both
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from api import access
 from api.exposition import COUNTERS, HISTOGRAMS, sum_families
 from store.counters import BUCKETS_S, DatabaseCounters
 from store.figures import Names
@@ -246,6 +250,50 @@ def test_through_a_proxy_a_key_is_needed(client, key):
     answer = client.get("/metrics", headers={"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {key}"})
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@contextmanager
+def hanging_reads(monkeypatch, app, services):
+    """An application whose reads of the database do not come back, and the threads that wait for them."""
+    monkeypatch.setattr(access, "READ_WITHIN_S", 0.05)
+    release, threads = threading.Event(), []
+
+    @contextmanager
+    def read():
+        threads.append(threading.current_thread())
+        release.wait(20)
+        with services.read() as session:
+            yield session
+
+    app.extensions["leadloop"] = dataclasses.replace(services, read=read, caches={})
+    try:
+        yield threads
+    finally:
+        release.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def test_reads_that_hang_are_given_up_and_hold_one_thread(app, services, key, monkeypatch):
+    with hanging_reads(monkeypatch, app, services) as threads:
+        client = app.test_client()
+        far = {"X-Forwarded-For": "203.0.113.9", "Authorization": f"Bearer {key}"}
+        for headers in ({}, far) * 5:
+            answer = client.get("/metrics", headers=headers)
+            assert (answer.status_code, answer.text) == (503, "The database does not answer; see /readyz.\n")
+            assert client.get("/", headers=headers).status_code == 200
+        assert len(threads) == 1
+    assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_table_that_somebody_locks_is_waited_for_so_long_and_no_longer(client, services, engine, monkeypatch):
+    monkeypatch.setattr(access, "READ_WITHIN_S", 0.2)
+    with engine.begin() as other:
+        other.execute(text("LOCK TABLE lead IN ACCESS EXCLUSIVE MODE"))
+        assert client.get("/metrics").status_code == 503
+    services.caches.clear()  # the read that was given up ends by itself, now that the lock is gone
+    assert client.get("/metrics").status_code == 200
 
 
 def test_database_away(app, services):

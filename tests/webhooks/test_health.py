@@ -53,6 +53,28 @@ def test_a_database_that_hangs_is_told_in_time(
     assert health.find_reasons(services) == []
 
 
+def test_a_database_that_hangs_after_the_write_is_told_in_time_and_holds_one_thread(
+    engine: Engine, writer: GroupWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "READ_WITHIN_S", 0.05)
+    release, threads = threading.Event(), []
+
+    def hang(_engine: Engine) -> None:
+        threads.append(threading.current_thread())
+        release.wait(20)
+
+    monkeypatch.setattr(health, "find_schema_problem", hang)
+    client = create_app(services=make_services(engine, writer=writer)).test_client()
+    for _ in range(5):
+        answer = client.get("/readyz")
+        assert answer.status_code == 503
+        assert "does not answer" in answer.json["reasons"][0]
+    assert len(threads) == 1
+    release.set()
+    threads[0].join(10)
+    assert client.get("/readyz").status_code == 200
+
+
 def test_a_database_without_tables_is_told_to_be_upgraded(engine: Engine) -> None:
     services = make_services(engine)
     with engine.begin() as connection:
