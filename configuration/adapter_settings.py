@@ -7,6 +7,7 @@ from marshmallow import ValidationError
 from marshmallow.exceptions import SCHEMA
 
 from configuration.environ import MASK, pointer
+from configuration.fields import kind_of
 from configuration.locate import Path
 from configuration.mistakes import Fault, did_you_mean, split_sentence
 from crm_adapters import get_adapter
@@ -34,8 +35,9 @@ def find_faults(
     try:
         load_settings(adapter, settings)
     except ValidationError as caught:
-        secrets = _secrets(adapter, settings, env_names)
-        return [(path, _friendly(adapter, path, said, secrets)) for path, said in _flatten(caught.messages)]
+        said = list(_flatten(caught.messages))
+        said += _find_more(adapter, settings, {path[0] for path, _ in said if path})
+        return [(path, _friendly(adapter, path, one, settings, env_names)) for path, one in said]
     except Exception as caught:  # likewise
         return [((), Fault(f"cannot be checked: the adapter {adapter.kind} failed ({type(caught).__name__})", _REPAIR))]
     return []
@@ -52,7 +54,43 @@ def find_secret_names(kind: str) -> frozenset[str] | None:
 _REPAIR = "repair or update the package that brings the adapter"
 
 
-def _friendly(adapter: type[CrmAdapter], path: Path, message: object, secrets: list[str]) -> Fault:
+# What marshmallow says of a wrong type → what it must be, and how that is written.
+_TYPES = {
+    "Not a valid boolean.": ("true or false", "write true or false, without quotes"),
+    "Not a valid string.": ("text", 'put it in quotes: "…"'),
+    "Not a valid integer.": ("a whole number", "write its digits, without quotes"),
+    "Not a valid number.": ("a number", "write its digits, without quotes"),
+    "Not a valid list.": ("a list", 'write ["…", "…"]'),
+    "Not a valid mapping type.": ("a table", 'write { key = "value" }'),
+    "Invalid input type.": ("a table", 'write { key = "value" }'),
+}
+
+
+def _find_more(
+    adapter: type[CrmAdapter], settings: Mapping[str, Any], wrong: set[str | int]
+) -> list[tuple[Path, object]]:
+    """What the schema says of the settings taken together: marshmallow does not ask while a single one is wrong.
+
+    So it is asked again without the wrong ones. Counted is only what it says of a setting that is written and was right
+    so far: anything else may be said because of what was left out.
+    """
+    try:
+        declared = adapter.settings_schema().fields.items()
+        right = {name: field.data_key or name for name, field in declared if (field.data_key or name) not in wrong}
+        adapter.settings_schema(only=tuple(right)).load(
+            {key: settings[key] for key in right.values() if key in settings}
+        )
+    except ValidationError as caught:
+        said = _flatten(caught.messages)
+        return [(path, one) for path, one in said if path and path[0] in settings and path[0] not in wrong]
+    except Exception:  # foreign code, asked about half of its settings
+        return []
+    return []
+
+
+def _friendly(
+    adapter: type[CrmAdapter], path: Path, message: object, settings: Mapping[str, Any], env_names: Mapping[str, str]
+) -> Fault:
     """marshmallow's standard messages in our words; the adapter's own as they are, without anything secret."""
     if isinstance(message, Fault):
         return message
@@ -66,10 +104,34 @@ def _friendly(adapter: type[CrmAdapter], path: Path, message: object, secrets: l
     label = str(about.get("label") or name or f"the settings of {adapter.label}")
     if said == "Missing data for required field.":
         return Fault("is missing", f"add {'.'.join(map(str, path))} = … ({label})")
-    for secret in secrets:
+    if said in _TYPES:
+        return _wrong_type(said, _find_kind(settings, path))
+    if said == "Unknown field.":
+        return Fault("is not a key of this setting", "take it out, or correct its name")
+    for secret in _secrets(adapter, settings, env_names):
         said = said.replace(secret, MASK)
     wrong, mend = split_sentence(said)
-    return Fault(wrong or "is not valid", mend or split_sentence(str(about.get("help") or f"correct it: {label}"))[0])
+    what = (
+        f"correct it. It is: {split_sentence(str(about['help']))[0]}" if about.get("help") else f"correct it: {label}"
+    )
+    return Fault(wrong or "is not valid", mend or what)
+
+
+def _wrong_type(said: str, kind: str | None) -> Fault:
+    wanted, mend = _TYPES[said]
+    same = kind is None or wanted.endswith(kind.removeprefix("a "))
+    return Fault(f"must be {wanted}" + ("" if same else f", not {kind}"), mend)
+
+
+def _find_kind(settings: Any, path: Path) -> str | None:
+    """The kind of value that stands at `path`, in words."""
+    found = settings
+    for part in path:
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return kind_of(found)
 
 
 def _secrets(adapter: type[CrmAdapter], settings: Mapping[str, Any], env_names: Mapping[str, str]) -> list[str]:

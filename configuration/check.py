@@ -56,9 +56,9 @@ def check_text(text: str, environ: Mapping[str, str]) -> Checked:
     return Checked(_build(rows), (), tuple(sorted(set(warnings))))
 
 
-def _rows(source: Source, environ: Mapping[str, str]) -> tuple[list[Row], list[Mistake], set[str]]:
+def _rows(source: Source, environ: Mapping[str, str]) -> tuple[list[Row], list[Mistake], dict[str, object]]:
     rows: list[Row] = []
-    unread: set[str] = set()
+    unread: dict[str, object] = {}
     mistakes: list[Mistake] = []
     if not source.data:
         mend = "name at least a Page; a file that is meant to remove everything says so: pages = []"
@@ -68,11 +68,11 @@ def _rows(source: Source, environ: Mapping[str, str]) -> tuple[list[Row], list[M
         if table not in TABLES:
             mend = did_you_mean(table, TABLES, what="tables")
             mistakes.append(Mistake(line, show(table), "is not a table of this file", mend))
-            unread.add(nearest(table, TABLES) or table)
+            unread[nearest(table, TABLES) or table] = value
         elif not isinstance(value, list):
             message = f"must be a list of tables, not {kind_of(value)}"
             mistakes.append(Mistake(line, table, message, f"write [[{table}]], with two brackets"))
-            unread.add(table)
+            unread[table] = value
         else:
             rows += [check_row(table, index, raw, environ) for index, raw in enumerate(value)]
     order = list(TABLES)

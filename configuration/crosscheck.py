@@ -1,9 +1,10 @@
 """What only the whole file shows: names given twice, and names that nothing has."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from configuration.locate import Path
-from configuration.mistakes import Fault, did_you_mean, show
+from configuration.mistakes import Fault, did_you_mean, nearest, show
 from configuration.rows import SINGULAR, Row
 
 Found = Iterator[tuple[Row, Path, Fault]]
@@ -11,10 +12,10 @@ Found = Iterator[tuple[Row, Path, Fault]]
 _KEYS = {"pages": "id", "connections": "name", "notifiers": "name"}
 
 
-def find_mistakes(rows: list[Row], unread: set[str]) -> Found:
+def find_mistakes(rows: list[Row], unread: Mapping[str, object]) -> Found:
     """Doubles and unknown names. Rows with other mistakes count as far as they could be read.
 
-    `unread` are tables of which nothing could be read, so that names of theirs are not called unknown.
+    `unread` are tables that could not be read, with what stands there, so that names of theirs are not called unknown.
     """
     for table, key in _KEYS.items():
         yield from _doubles(rows_of(rows, table), key)
@@ -41,29 +42,68 @@ def _doubles(rows: list[Row], key: str) -> Found:
             yield row, (key,), Fault(f"there is {same} already (number {first.index + 1})", mend)
 
 
-def _unknown_names(rows: list[Row], unread: set[str]) -> Found:
-    known = {
-        table: dict.fromkeys(row.good[key] for row in rows_of(rows, table) if key in row.good)
-        for table, key in _KEYS.items()
-    }
-    # A name that is itself written wrongly would make every mention of it look wrong.
-    unsure = unread | {row.table for row in rows if row.table in _KEYS and _KEYS[row.table] not in row.good}
-    for table in _KEYS.keys() - unsure:
+@dataclass
+class _Known:
+    """The names of one table. `unsure` are those written wrongly, by their letters and digits: a mention of one is not
+    called unknown as well. `nameless`: there are entries whose names cannot be told at all."""
+
+    names: dict[str, None] = field(default_factory=dict)
+    unsure: dict[str, str] = field(default_factory=dict)
+    nameless: bool = False
+
+    def add_unread(self, name: object) -> None:
+        if isinstance(name, str) and not name.startswith("$") and _letters(name):
+            self.unsure[_letters(name)] = name
+        else:
+            self.nameless = True
+
+    def find_fault(self, table: str, name: str) -> Fault | None:
+        if name in self.names or _letters(name) in self.unsure:
+            return None
+        if self.nameless and nearest(name, self.names) is None:
+            return None  # it may be the name of one of those
+        what = {"pages": "Pages"}.get(table, table)
+        mend = did_you_mean(name, [*self.names, *self.unsure.values()], what=what)
+        return Fault(f"there is no {SINGULAR[table]} {show(name)} in this file", mend)
+
+
+def _find_known(rows: list[Row], table: str, unread: Mapping[str, object]) -> _Known:
+    known, key = _Known(), _KEYS[table]
+    for row in rows_of(rows, table):
+        if key in row.good:
+            known.names[row.good[key]] = None
+        else:
+            known.add_unread(_as_written(row.written, key))
+    if table in unread:
+        entries = unread[table]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            known.add_unread(_as_written(entry, key) if isinstance(entry, Mapping) else None)
+    return known
+
+
+def _as_written(entry: Mapping[str, object], key: str) -> object:
+    """An id written as a number is still that id."""
+    found = entry.get(key)
+    is_number = key == "id" and isinstance(found, int) and not isinstance(found, bool) and abs(found) < 10**32
+    return str(found) if is_number else found
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _unknown_names(rows: list[Row], unread: Mapping[str, object]) -> Found:
+    for table in _KEYS:
+        known = _find_known(rows, table, unread)
         for row in rows_of(rows, "routes"):
-            unknown = set(row.names(table)) - known[table].keys() - ({"*"} if table == "pages" else set())
+            right = set(row.names(table)) - ({"*"} if table == "pages" else set())
             for position, name in enumerate(row.raw_list(table)):
-                if isinstance(name, str) and name in unknown:
-                    yield row, (table, position), _no_such(table, name, known[table])
-    if "connections" not in unsure:
-        for row in (*rows_of(rows, "mappings"), *rows_of(rows, "funnels")):
+                if isinstance(name, str) and name in right and (fault := known.find_fault(table, name)):
+                    yield row, (table, position), fault
+        for row in (*rows_of(rows, "mappings"), *rows_of(rows, "funnels")) if table == "connections" else ():
             name = row.good.get("connection")
-            if name is not None and name not in known["connections"]:
-                yield row, ("connection",), _no_such("connections", name, known["connections"])
-
-
-def _no_such(table: str, name: str, known: Iterable[str]) -> Fault:
-    what = {"pages": "Pages"}.get(table, table)
-    return Fault(f"there is no {SINGULAR[table]} {show(name)} in this file", did_you_mean(name, known, what=what))
+            if name is not None and (fault := known.find_fault(table, name)):
+                yield row, ("connection",), fault
 
 
 def _mapped_twice(rows: list[Row]) -> Found:

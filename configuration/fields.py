@@ -9,15 +9,16 @@ from marshmallow import ValidationError, fields
 
 from configuration.mistakes import Fault, show, split_sentence
 from leadloop.countries import find_country
-from leadloop.templates import TemplateError, parse_template
+from leadloop.templates import TemplateError, find_template_errors
 from notifiers.addresses import BadAddress, build_plugin
 
-Check = Callable[[str], Fault | None]
+Check = Callable[[str], Fault | list[Fault] | None]
+MOST_FAULTS = 10  # of one text
 
 LONGEST_TEXT = 200
 LONGEST_TEMPLATE = 10_000
 
-_FIELDS = "the fields there are: docs/configuration.md, Templates"
+_FIELDS = "all fields are in docs/configuration.md, Templates"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _DIGITS = re.compile(r"[0-9]{1,32}")
 
@@ -48,9 +49,9 @@ class Word(fields.Field[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError(_not_text(value, self.example))
-        fault = self.check(value)
-        if fault is not None:
-            raise ValidationError(fault)
+        found = self.check(value)
+        if found:
+            raise ValidationError(_listed(found))
         return value
 
 
@@ -74,20 +75,20 @@ class Words(fields.Field[list[str]]):
         if not value and not self.may_be_empty:
             raise ValidationError(Fault("is an empty list", f"write {self.example}, or take it out"))
         seen: set[str] = set()
-        faults = {index: [fault] for index, item in enumerate(value) if (fault := self._find_fault(item, seen))}
+        faults = {index: found for index, item in enumerate(value) if (found := self._find_faults(item, seen))}
         if faults:
             good = [item for index, item in enumerate(value) if index not in faults]
             raise ValidationError(faults, valid_data=good)
         return value
 
-    def _find_fault(self, item: Any, seen: set[str]) -> Fault | None:
+    def _find_faults(self, item: Any, seen: set[str]) -> list[Fault]:
         if not isinstance(item, str):
-            return _not_text(item, self.example)
+            return [_not_text(item, self.example)]
         if item in seen:
             what = "the same address" if self.secret else show(item)
-            return Fault(f"names {what} twice", "take one of the two out")
+            return [Fault(f"names {what} twice", "take one of the two out")]
         seen.add(item)
-        return self.check(item)
+        return _listed(self.check(item))
 
 
 class Templates(fields.Field[dict[str, str]]):
@@ -106,7 +107,7 @@ class Templates(fields.Field[dict[str, str]]):
             raise ValidationError(
                 Fault("maps nothing", "add a field, or take the mapping out to use the adapter's own fields")
             )
-        faults = {name: [fault] for name, template in value.items() if (fault := _find_field_fault(name, template))}
+        faults = {name: found for name, template in value.items() if (found := _find_field_faults(name, template))}
         if faults:
             raise ValidationError(faults)
         return dict(value)
@@ -138,14 +139,19 @@ def _not_text(value: object, example: str) -> Fault:
     return Fault(f"must be text, not {kind_of(value)}", f"write {example}")
 
 
-def _find_field_fault(name: str, template: object) -> Fault | None:
+def _find_field_faults(name: str, template: object) -> list[Fault]:
+    faults = []
     if not name.strip() or not name.isprintable() or len(name) > LONGEST_TEXT:
-        return Fault("is not the name of a CRM field", "name the field as the CRM does; see leadloop crm fields")
+        faults = [Fault("is not the name of a CRM field", "name the field as the CRM does; see leadloop crm fields")]
     if isinstance(template, bool):
-        return Fault("must be text, not true or false", f'put it in quotes: "{str(template).lower()}"')
+        return [*faults, Fault("must be text, not true or false", f'put it in quotes: "{str(template).lower()}"')]
     if not isinstance(template, str):
-        return _not_text(template, 'a template: "{first_name}"')
-    return check_template(template)
+        return [*faults, _not_text(template, 'a template: "{first_name}"')]
+    return faults + check_template(template)
+
+
+def _listed(found: Fault | list[Fault] | None) -> list[Fault]:
+    return [] if found is None else found if isinstance(found, list) else [found]
 
 
 # --- what a text may be -----------------------------------------------------------------------------------------------
@@ -207,16 +213,18 @@ def check_token(text: str) -> Fault | None:
     return None
 
 
-def check_template(text: str) -> Fault | None:
+def check_template(text: str) -> list[Fault]:
     """A text with {fields} of the lead."""
     if len(text) > LONGEST_TEMPLATE:
-        return Fault(f"is longer than {LONGEST_TEMPLATE} letters", "shorten it")
-    try:
-        parse_template(text)
-    except TemplateError as caught:
-        said, mend = split_sentence(str(caught).partition(" Allowed are")[0])
-        return Fault(said, f"{mend}; {_FIELDS}" if mend else _FIELDS)
-    return None
+        return [Fault(f"is longer than {LONGEST_TEMPLATE} letters", "shorten it")]
+    return [_template_fault(error) for error in find_template_errors(text)[:MOST_FAULTS]]
+
+
+def _template_fault(error: TemplateError) -> Fault:
+    said, mend = split_sentence(str(error).partition(" Allowed are")[0])
+    if mend.endswith("?"):
+        return Fault(said, f"{mend} {_FIELDS[:1].upper()}{_FIELDS[1:]}")
+    return Fault(said, f"{mend or 'name another field'}; {_FIELDS}")
 
 
 def check_address(text: str) -> Fault | None:

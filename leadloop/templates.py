@@ -78,7 +78,16 @@ class Template:
 
 def parse_template(text: str) -> Template:
     """`text` as a Template. Raises TemplateError, which names the unknown field, its column and the nearest names."""
-    return Template(text, tuple(_merged(_parts(text))))
+    parts = list(_parts(text))
+    for part in parts:
+        if isinstance(part, TemplateError):
+            raise part
+    return Template(text, tuple(_merged(part for part in parts if not isinstance(part, TemplateError))))
+
+
+def find_template_errors(text: str) -> list[TemplateError]:
+    """Everything that is wrong with a template, in order; [] when parse_template() takes it."""
+    return [part for part in _parts(text) if isinstance(part, TemplateError)]
 
 
 def render_text(template: Template | str, card: LeadCard) -> str:
@@ -91,7 +100,7 @@ def render_text(template: Template | str, card: LeadCard) -> str:
     return "".join(part if isinstance(part, str) else _readable(part, card) for part in parsed.parts)
 
 
-def _parts(text: str) -> Iterator[str | Placeholder]:
+def _parts(text: str) -> Iterator[str | Placeholder | TemplateError]:
     position = 0
     while position < len(text):
         if text.startswith(("{{", "}}"), position):
@@ -100,11 +109,13 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
         elif text[position] == "{":
             end = text.find("}", position)
             if end < 0:
-                raise TemplateError('"{" is never closed. For a brace itself write "{{".', column=position + 1)
+                yield TemplateError('"{" is never closed. For a brace itself write "{{".', column=position + 1)
+                return
             yield _placeholder(text[position + 1 : end], column=position + 1)
             position = end + 1
         elif text[position] == "}":
-            raise TemplateError('"}" without a "{" before it. For a brace itself write "}}".', column=position + 1)
+            yield TemplateError('"}" without a "{" before it. For a brace itself write "}}".', column=position + 1)
+            position += 1
         else:
             end = min((at for brace in "{}" if (at := text.find(brace, position)) >= 0), default=len(text))
             yield text[position:end]
@@ -125,7 +136,7 @@ def _merged(parts: Iterator[str | Placeholder]) -> Iterator[str | Placeholder]:
         yield literal
 
 
-def _placeholder(inner: str, *, column: int) -> Placeholder:
+def _placeholder(inner: str, *, column: int) -> Placeholder | TemplateError:
     name = inner.strip()
     if name in TEMPLATE_FIELDS:
         return Placeholder("card", name)
@@ -133,9 +144,9 @@ def _placeholder(inner: str, *, column: int) -> Placeholder:
     for source in _KEYED:
         if dot and before == source:
             if not key.strip():
-                raise TemplateError(f"{{{source}.}} names no key; write {{{source}.KEY}}.", column=column)
+                return TemplateError(f"{{{source}.}} names no key; write {{{source}.KEY}}.", column=column)
             return Placeholder(source, key)
-    raise TemplateError(_unknown(name, before if dot else "", key), column=column)
+    return TemplateError(_unknown(name, before if dot else "", key), column=column)
 
 
 def _unknown(name: str, before: str, key: str) -> str:
