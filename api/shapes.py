@@ -115,6 +115,7 @@ class LeadInList(Schema):
         allow_none=True,
     )
     read_at = _when("When it was last read from Meta", "2026-11-22T08:26:33.310Z")
+    lead_id = _number("leadloop's own number of the lead, as in the log.", 8)
 
 
 class LeadList(Schema):
@@ -135,6 +136,9 @@ class StoryLine(Schema):
         values=fields.Raw(allow_none=True),
         required=True,
         metadata={"description": "Names, codes and ids.", "example": {"connection": "crm", "remote_id": "501"}},
+    )
+    raw_event_id = _number(
+        "The stored notice of Meta that said so, as in the log; null for what no notice said.", 12, allow_none=True
     )
 
 

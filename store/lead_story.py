@@ -20,12 +20,13 @@ from store.story_words import story_words
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the story. `words` is plain English, `detail` ids and codes."""
+    """One line of the story. `words` is plain English, `detail` ids and codes. `raw_event_id`: the notice that said so."""
 
     at: datetime
     kind: str
     words: str
     detail: dict[str, Any]
+    raw_event_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class LeadStory:
     source: str
     routed: bool | None
     read_at: datetime | None
+    lead_id: int
     lines: tuple[Line, ...]
     deliveries: tuple[DeliveryStory, ...]
     notices: tuple[NoticeStory, ...]
@@ -136,6 +138,7 @@ class LeadStory:
             "source": self.source,
             "routed": self.routed,
             "read_at": iso_utc(self.read_at),
+            "lead_id": self.lead_id,
             "story": [_plain(line) for line in self.lines],
             "deliveries": [_plain(delivery, leave_out="id") for delivery in self.deliveries],
             "notices": [_plain(notice, leave_out="id") for notice in self.notices],
@@ -174,6 +177,7 @@ def lead_json(lead: Lead) -> dict[str, Any]:
         "source": lead.source,
         "routed": lead.routed,
         "read_at": iso_utc(lead.read_at),
+        "lead_id": lead.id,
     }
 
 
@@ -188,6 +192,7 @@ def collect_story(session: Session, lead: Lead) -> LeadStory:
         source=lead.source,
         routed=lead.routed,
         read_at=lead.read_at,
+        lead_id=lead.id,
         lines=tuple(_lines(lead, events)),
         deliveries=tuple(deliveries),
         notices=tuple(notices),
@@ -200,7 +205,7 @@ def _lines(lead: Lead, events: Sequence[LeadEvent]) -> Iterable[Line]:
     if lead.created_at is not None:
         yield Line(lead.created_at, "form_sent", story_words("form_sent", {}), {})
     for event in events:
-        yield Line(event.at, event.kind, story_words(event.kind, event.detail), event.detail)
+        yield Line(event.at, event.kind, story_words(event.kind, event.detail), event.detail, event.raw_event_id)
 
 
 def _deliveries(session: Session, lead_id: int) -> list[DeliveryStory]:

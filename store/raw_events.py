@@ -33,8 +33,8 @@ class ReceivedEvent:
         return hashlib.sha256(self.body).hexdigest()
 
 
-def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
-    """Keep events that arrived together, and add the work of reading them. True for each that is new.
+def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[int | None]:
+    """Keep events that arrived together, and add the work of reading them. The row's id of each that is new, else None.
 
     The very same bytes again are the same row (its `repeats` counts them) and no new work.
     """
@@ -45,11 +45,8 @@ def add_raw_events(session: Session, events: list[ReceivedEvent]) -> list[bool]:
     new = (
         _add_on_sqlite(connection, rows) if connection.dialect.name == "sqlite" else _add_on_postgres(connection, rows)
     )
-    fresh: list[bool] = []
-    for key in keys:
-        fresh.append(key in new)
-        new.discard(key)
-    repeats = Counter(key for key, is_new in zip(keys, fresh, strict=True) if not is_new)
+    fresh = [new.pop(key, None) for key in keys]
+    repeats = Counter(key for key, event_id in zip(keys, fresh, strict=True) if event_id is None)
     if repeats:
         counted = [{"of_source": key[0], "of_sha256": key[1], "more": more} for key, more in sorted(repeats.items())]
         _COUNT_REPEATS.run(session, counted)
@@ -93,23 +90,23 @@ _POSTGRES_ALL = f"""
     ), reading AS (
       INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % "false"} FROM new ORDER BY id
     )
-    SELECT source, body_sha256 FROM new
+    SELECT id, source, body_sha256 FROM new
     """  # noqa: S608
 
 
-def _add_on_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> set[tuple[str, str]]:
+def _add_on_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
     """The only writer there is: what has a higher id than there was before is what we added."""
     before = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM raw_event").scalar_one()
     connection.exec_driver_sql(_SQLITE_EVENTS, rows)
     connection.exec_driver_sql(_SQLITE_WORK, (before,))
-    added = connection.exec_driver_sql("SELECT source, body_sha256 FROM raw_event WHERE id > ?", (before,))
-    return {(source, digest) for source, digest in added}
+    added = connection.exec_driver_sql("SELECT id, source, body_sha256 FROM raw_event WHERE id > ?", (before,))
+    return {(source, digest): event_id for event_id, source, digest in added}
 
 
-def _add_on_postgres(connection: Connection, rows: list[tuple[Any, ...]]) -> set[tuple[str, str]]:
+def _add_on_postgres(connection: Connection, rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
     """One statement, so one round trip, for all of them and the work they cause."""
     added = connection.exec_driver_sql(_POSTGRES_ALL, tuple(list(column) for column in zip(*rows, strict=True)))
-    return {(source, digest) for source, digest in added}
+    return {(source, digest): event_id for event_id, source, digest in added}
 
 
 _COUNT_REPEATS = Prepared(

@@ -28,7 +28,7 @@ from store.models import Connection
 from store.routing import find_mapping
 from store.vault import fingerprint
 from store.work import WorkItem
-from workers.jobs import Effect, working_with
+from workers.jobs import Effect, about_lead, working_with
 from workers.leads import require_card
 from workers.telling import tell_failure
 
@@ -45,6 +45,7 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     with services.read() as session:
         delivery = load_delivery(session, item.subject_id)
         fields = find_mapping(session, connection=delivery.connection_name, form_id=delivery.form_id)
+    about_lead(delivery.lead_id, delivery.leadgen_id)
     if delivery.state == "delivered":
         return None
     if delivery.removed_at is not None:
@@ -209,6 +210,7 @@ def _measure(services: Services, delivery: DeliveryToMake) -> None:
     log.info(
         "lead_delivered",
         lead_id=delivery.lead_id,
+        leadgen_id=delivery.leadgen_id,
         connection=delivery.connection_name,
         since_webhook_ms=round(took_s * 1000),
     )

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime, timedelta
 
 import sentry_sdk
@@ -138,7 +139,9 @@ class Drainer:
         with self._claiming:
             claimed = [] if self._stopping.is_set() else self._claim_guarded()
             for item in claimed:
-                self._pool.submit(self._attempt, item)
+                self._pool.submit(
+                    copy_context().run, self._attempt, item
+                )  # what it binds for its log lines stays its own
         return len(claimed)
 
     def _claim_guarded(self) -> list[WorkItem]:

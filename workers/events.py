@@ -18,6 +18,7 @@ from workers import fetches
 from workers.jobs import Effect
 
 log = get_logger(__name__)
+MOST_IDS_TOLD = 20  # in one log line; Meta may announce a thousand leads at once
 
 
 def run(item: WorkItem, services: Services) -> Effect:
@@ -29,6 +30,7 @@ def run(item: WorkItem, services: Services) -> Effect:
         "event_read",
         raw_event_id=event.id,
         verdict=content.verdict,
+        leadgen_ids=[one.leadgen_id for one in content.leads[:MOST_IDS_TOLD]],
         leads=len(content.leads),
         updates=len(content.updates),
         problems=len(content.problems),

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from sqlalchemy.orm import Session
 
 from leadloop.errors import LeadloopError, Verdict
@@ -18,6 +19,11 @@ from store.work import WorkItem
 Effect = Callable[[Session, datetime], None]
 Run = Callable[[WorkItem, Services], Effect | None]
 Fail = Callable[[Session, WorkItem, Verdict, datetime], None]
+
+
+def about_lead(lead_id: int, leadgen_id: str) -> None:
+    """Every log line of this attempt names the lead, also one of a failure."""
+    structlog.contextvars.bind_contextvars(lead_id=lead_id, leadgen_id=leadgen_id)
 
 
 @contextmanager

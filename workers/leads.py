@@ -20,7 +20,7 @@ from store.models import Page
 from store.routing import Plan, add_plan, find_plan
 from store.vault import fingerprint
 from store.work import BACKFILL, WorkItem
-from workers.jobs import Effect, working_with
+from workers.jobs import Effect, about_lead, working_with
 from workers.targets import fingerprints_of
 from workers.telling import tell_failure
 
@@ -40,6 +40,7 @@ def run(item: WorkItem, services: Services) -> Effect:
     """
     with services.read() as session:
         lead = load_lead(session, item.subject_id)
+    about_lead(lead.id, lead.leadgen_id)
     token = open_token(lead.token_sealed, services)
     if token is None:
         raise no_token(lead.page_id, waited=None if lead.page_configured else services.now() - item.added_at)
@@ -75,7 +76,9 @@ def run(item: WorkItem, services: Services) -> Effect:
         find_targets = partial(fingerprints_of, services=services)
         add_plan(session, lead.id, plan, find_targets=find_targets, now=now, priority=item.priority)
 
-    log.info("lead_read", lead_id=lead.id, page_id=lead.page_id, form_known=form is not None)
+    log.info(
+        "lead_read", lead_id=lead.id, leadgen_id=lead.leadgen_id, page_id=lead.page_id, form_known=form is not None
+    )
     return effect
 
 

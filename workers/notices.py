@@ -16,7 +16,7 @@ from store.leads import StoryLine, add_story
 from store.models import Notifier
 from store.vault import fingerprint
 from store.work import WorkItem
-from workers.jobs import Effect, working_with
+from workers.jobs import Effect, about_lead, working_with
 from workers.leads import require_card
 from workers.targets import target_set_fingerprint, targets_of
 from workers.telling import tell_failure
@@ -33,6 +33,7 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     """
     with services.read() as session:
         notice = load_notice(session, item.subject_id)
+    about_lead(notice.lead_id, notice.leadgen_id)
     if notice.state == "sent":
         return None
     target = _find_target(notice, services)
@@ -48,6 +49,7 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     log.info(
         "alert_sent",
         lead_id=notice.lead_id,
+        leadgen_id=notice.leadgen_id,
         notifier=notice.notifier_name,
         since_webhook_ms=round(took_s * 1000),
         maybe_repeated=maybe_repeated,

@@ -379,6 +379,8 @@ def told_in(name: str, heading: str, pattern: str) -> list[str]:
 def test_log_lines_named_in_the_pages_are_written() -> None:
     named = told_in("operate.md", "Logs and Sentry", r"`([a-z]+_[a-z_]+)`")
     named += told_in("troubleshoot.md", "What a notice got for an answer", r"`(notice_\w+)`")
+    rows = told_in("troubleshoot.md", "Follow a lead through the log", r"^\| (`[^|]+`) \|")
+    named += [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     named = [name for name in named if not name.endswith("_id")]
     assert len(named) > 8
     text = source_text()

@@ -14,7 +14,11 @@ def received(body: bytes, source: str = "meta") -> ReceivedEvent:
 
 def add(engine: Engine, *bodies: bytes) -> list[bool]:
     with Session(engine) as session, session.begin():
-        return add_raw_events(session, [received(body) for body in bodies])
+        ids = add_raw_events(session, [received(body) for body in bodies])
+    with Session(engine) as session:
+        for body, event_id in zip(bodies, ids, strict=True):
+            assert event_id is None or session.get_one(RawEvent, event_id).body == body
+    return [event_id is not None for event_id in ids]
 
 
 def test_each_new_body_is_a_row_with_work(engine: Engine) -> None:
