@@ -76,8 +76,9 @@ class DatabaseCounters:
         if self._thread is None and not self._closed.is_set():  # at first use, so after a fork and never before it
             with self._lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._loop, name="counters", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._loop, name="counters", daemon=True)
+                    thread.start()
+                    self._thread = thread  # only now: close(), from another thread, joins what it sees here
 
     def _loop(self) -> None:
         while not self._closed.wait(FLUSH_EVERY_S):
