@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from store.types import Json, UtcDateTime
@@ -259,7 +270,8 @@ class Work(Base):
     """Something still to be done; done rows are deleted. `state`: open, parked (for a person), failed (never works).
 
     `lane` is what may not hold up others (a Page at Graph, a connection, a notifier); `queue` is "<priority>:<lane>".
-    `holder` is set while a worker has it, until `due_at`, the end of its lease; `lost` counts leases that ran out.
+    `holder` is set while a worker has it, until `due_at`, the end of its lease; `lost` counts leases that ran out since
+    it last came back. `outage`: it waits because its lane seems ill. `again`: it was wanted anew while a worker had it.
     """
 
     __tablename__ = "work"
@@ -273,6 +285,7 @@ class Work(Base):
             postgresql_where=text("state = 'open'"),
         ),
         Index("ix_work_lane", "lane", "state", "kind"),
+        {"sqlite_autoincrement": True},  # SQLite would give the id of a deleted row again, and logs tell rows by id
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -287,6 +300,7 @@ class Work(Base):
     due_at: Mapped[datetime]
     added_at: Mapped[datetime]
     outage: Mapped[bool] = mapped_column(default=False)
+    again: Mapped[bool] = mapped_column(default=False, server_default=false())
     code: Mapped[str | None]
     message: Mapped[str | None]
     action: Mapped[str | None]
@@ -294,7 +308,8 @@ class Work(Base):
 
 class Lane(Base):
     """A lane that rests. `hold`: until somebody acts; it is probed now and then, and freed when `fingerprint` (of the
-    token or settings that failed) no longer is the current one."""
+    token or settings that failed) no longer is the current one. `failed`: ids of the work rows that failed one after the
+    other while it seems ill; empty when the other side asked for the rest."""
 
     __tablename__ = "lane"
 
@@ -303,6 +318,7 @@ class Lane(Base):
     since: Mapped[datetime]
     hold: Mapped[bool] = mapped_column(default=False)
     failures: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     fingerprint: Mapped[str | None]
     code: Mapped[str | None]
     message: Mapped[str | None]

@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, select, text
+from sqlalchemy.orm import Session
 
 from store.engine import make_engine
 from store.migrate import find_schema_problem, head_revision, make_config, read_revision, upgrade
-from store.models import Base
+from store.models import Base, Lane, Work
+from store.work import add_work
 
 REVISIONS = [script.revision for script in ScriptDirectory.from_config(make_config()).walk_revisions()][::-1]
 
@@ -43,6 +46,42 @@ def test_from_each_earlier_revision(database_url: str, revision: str) -> None:
     upgrade(engine)
     engine.dispose()
     assert differences(database_url) == []
+
+
+def test_work_is_kept_and_its_ids_never_come_again(database_url: str) -> None:
+    engine = make_engine(database_url)
+    upgrade(engine, "0001")
+    with engine.begin() as connection:
+        for number in (1, 2, 3):
+            connection.execute(
+                text(
+                    "INSERT INTO work (id, kind, subject_id, lane, queue, state, attempts, lost, due_at, added_at, outage,"
+                    " code) VALUES (:id, 'lead', :id, 'graph:1', '0:graph:1', 'open', 2, 1, :now, :now, :no, 'timeout')"
+                ),
+                {"id": number, "now": "2026-11-22 09:00:00", "no": False},
+            )
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT setval('work_id_seq', 3)"))
+        connection.execute(
+            text("INSERT INTO lane (name, rest_until, since, hold, failures) VALUES ('graph:1', :now, :now, :no, 3)"),
+            {"now": "2026-11-22 09:00:00", "no": False},
+        )
+    upgrade(engine)
+    with Session(engine) as session, session.begin():
+        rows = session.scalars(select(Work).order_by(Work.id)).all()
+        assert [(row.id, row.attempts, row.lost, row.code, row.again) for row in rows] == [
+            (number, 2, 1, "timeout", False) for number in (1, 2, 3)
+        ]
+        assert session.scalars(select(Lane.failed)).all() == [[]]
+        session.delete(rows[2])
+    now = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+    with Session(engine) as session, session.begin():
+        add_work(session, "lead", [4], "graph:1", now=now)
+        assert session.scalar(select(Work.id).where(Work.subject_id == 4)) == 4
+    if engine.dialect.name == "sqlite":
+        indexes = {index["name"]: index["dialect_options"] for index in inspect(engine).get_indexes("work")}
+        assert str(indexes["ix_work_open"]["sqlite_where"]) == "state = 'open'"
+    engine.dispose()
 
 
 def test_several_processes_at_once_do_it_once(database_url: str) -> None:
