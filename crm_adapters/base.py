@@ -285,7 +285,11 @@ def error_from_status(answer: HttpAnswer, url: str, *, label: str) -> LeadloopEr
         )
     if status in (408, 425) or status >= 500:
         return Retryable(
-            f"{label} ({host}) answered {status}.", code=code, retry_after_s=answer.retry_after_s, outage=True
+            f"{label} ({host}) answered {status}.",
+            code=code,
+            retry_after_s=answer.retry_after_s,
+            outage=True,
+            answered=status == 500,
         )
     held = _HELD.get(status) or (_REDIRECT if 300 <= status < 400 else None)
     if held is not None:

@@ -38,6 +38,8 @@ class Retryable(LeadloopError):
     `retry_after_s`: the other side asked for that much rest, in seconds; the lane rests for as long. With scope "lane"
     the row itself has done nothing wrong: it waits for that long and no longer, and the attempt does not count.
     `outage`: the other side as a whole is ill (time-out, refused, 5xx), so a success of any row is a reason to try all.
+    `answered`: with an outage, that the other side is there and failed at this very call (500): it may well be this row
+    that it cannot take, so it takes more to make its neighbours wait.
     `give_up_after_s`: park after this many seconds since the row was added, when that is earlier than the general limit.
     """
 
@@ -50,11 +52,13 @@ class Retryable(LeadloopError):
         scope: Scope = "item",
         retry_after_s: float | None = None,
         outage: bool = False,
+        answered: bool = False,
         give_up_after_s: float | None = None,
     ) -> None:
         super().__init__(message, code=code, action=action, scope=scope)
         self.retry_after_s = retry_after_s
         self.outage = outage
+        self.answered = answered
         self.give_up_after_s = give_up_after_s
 
 
@@ -87,6 +91,7 @@ class Verdict:
     message: str | None = None
     action: str | None = None
     outage: bool = False
+    answered: bool = False
     lane_rest_until: datetime | None = None
     hold: bool = False
     counts: bool = True  # False: the attempt does not count against the row (its lane is held, or was told to rest)
@@ -156,6 +161,7 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
         message=caught.message,
         action=caught.action,
         outage=caught.outage,
+        answered=caught.answered,
         lane_rest_until=lane_rest_until,
         counts=not limited,
     )

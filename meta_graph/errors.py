@@ -190,6 +190,7 @@ def build(
     rest_s: float | None = None,
     give_up_s: float | None = None,
     outage: bool = False,
+    answered: bool = False,
 ) -> LeadloopError:
     """One of our errors; what a kind has no use for is left out."""
     if issubclass(kind, Retryable):
@@ -201,5 +202,6 @@ def build(
             retry_after_s=rest_s,
             give_up_after_s=give_up_s,
             outage=outage,
+            answered=answered,
         )
     return kind(message, code=code, action=action, scope=scope)

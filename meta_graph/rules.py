@@ -60,6 +60,7 @@ class Rule:
     app_wide: bool = False
     of_ads: bool = False
     outage: bool = False
+    answered: bool = False
     once_more: bool = False
 
     def fits(self, code: int, subcode: int, edge: str) -> bool:
@@ -122,7 +123,7 @@ RULES: tuple[Rule, ...] = (
     Rule((130429, 130429), RateLimited, "The number sends too fast", WAITS, scope="lane", rest_s=10),
     Rule((131056, 131056), RateLimited, "Too many messages to one person", WAITS, rest_s=30),
     # Graph is ill.
-    Rule(1, GraphUnavailable, "Graph had an unknown error", RETRIES, outage=True),
+    Rule(1, GraphUnavailable, "Graph had an unknown error", RETRIES, outage=True, answered=True),
     Rule(2, GraphUnavailable, "Graph is down for the moment", RETRIES, outage=True),
     Rule(1200, GraphUnavailable, "Graph could not send for the moment", RETRIES, outage=True),
     Rule(131000, GraphUnavailable, "WhatsApp had an unknown error", RETRIES, outage=True),
@@ -332,6 +333,7 @@ def error_from(error: ErrorBody, answer: HttpAnswer, *, page_id: str | None, edg
         rest_s=_rest_s(rule, answer, page_id),
         give_up_s=rule.give_up_s,
         outage=rule.outage,
+        answered=rule.answered,
     )
     if isinstance(made, RateLimited):
         made.app_wide = rule.app_wide

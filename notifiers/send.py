@@ -161,7 +161,13 @@ def _refused(target: Target, status: int, retry_after_s: float | None) -> Leadlo
         return Retryable(f"{_begin(target)} asks for fewer alerts (429).", code=code, retry_after_s=rest_s)
     if status in (408, 425) or status >= 500:
         rest = None if retry_after_s is None else min(retry_after_s, MOST_REST_S)
-        return Retryable(f"{_begin(target)} answered {status}.", code=code, retry_after_s=rest, outage=True)
+        return Retryable(
+            f"{_begin(target)} answered {status}.",
+            code=code,
+            retry_after_s=rest,
+            outage=True,
+            answered=status == 500,
+        )
     if status in _MEANINGS:
         meaning, mend = _MEANINGS[status]
         return NeedsHuman(

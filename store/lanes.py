@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from store.models import Lane, Work
 from store.sql import Prepared, table_of
-from store.work import wake
+from store.work import wake, wake_after_outage
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Rest:
     action: str | None = None
     fingerprint: str | None = None
     failed: bool = True  # False: nothing went wrong, the other side only wants fewer calls
+    rows: tuple[int, ...] = ()  # ids of the work rows that failed one after the other, when that is why it rests
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
         rest_until=rest.until,
         since=now,
         hold=rest.hold,
-        failures=int(rest.failed),
+        failures=len(rest.rows) or int(rest.failed),
+        failed=list(rest.rows),
         fingerprint=rest.fingerprint,
         code=rest.code,
         message=rest.message,
@@ -76,7 +78,8 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
             "rest_until": func.max(Lane.rest_until, statement.excluded.rest_until)
             if session.get_bind().dialect.name == "sqlite"
             else func.greatest(Lane.rest_until, statement.excluded.rest_until),
-            "failures": Lane.failures + int(rest.failed),
+            "failures": len(rest.rows) or Lane.failures + int(rest.failed),
+            "failed": statement.excluded.failed,
             "since": case((Lane.hold.is_(True), Lane.since), else_=statement.excluded.since)
             if rest.hold
             else Lane.since,
@@ -89,10 +92,10 @@ def rest_lane(session: Session, rest: Rest, *, now: datetime) -> bool:
     return rest.hold and since == now
 
 
-def free_lane(session: Session, lane: str, *, now: datetime) -> bool:
-    """A lane works again: forget its rest, and try at once what waited because the other side was ill."""
+def free_lane(session: Session, lane: str, *, now: datetime, wake_by: datetime | None = None) -> bool:
+    """A lane works again: forget its rest, and try what waited because the other side was ill at once, or `wake_by`."""
     freed = session.execute(delete(Lane).where(Lane.name == lane).execution_options(synchronize_session=False))
-    woken = wake(session, now=now, lane=lane, outage_only=True)
+    woken = wake_after_outage(session, lane, by=wake_by or now)
     return bool(freed.rowcount) or bool(woken)  # type: ignore[attr-defined]
 
 
@@ -109,7 +112,7 @@ def free_changed(session: Session, lanes: Mapping[str, str], *, now: datetime) -
             changed.append(lane.name)
     for name in changed:
         free_lane(session, name, now=now)
-        wake(session, now=now, lane=name, outage_only=False)
+        wake(session, now=now, lane=name)
     return changed
 
 

@@ -5,7 +5,7 @@ worker held falls due by itself. Rows stand in queues named "<priority>:<lane>";
 index probes each however long they are, so a lane with a backlog of 100,000 rows does not slow the others down.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +18,13 @@ from store.models import Work
 from store.sql import MakeInsert, Prepared, insert_new, table_of
 
 FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, retries before backfill
+TRIED_BEFORE = 2  # attempts of a row that was tried in an outage, however often
 
 
 @dataclass(frozen=True)
 class WorkItem:
-    """A claimed row. `lost` > 0: an earlier worker died with it in hand, so its call may have gone out."""
+    """A claimed row. `lost` > 0: an earlier worker died with it in hand, so its call may have gone out. `outage`: it
+    failed while its lane seemed ill, and the lane has not worked since."""
 
     id: int
     kind: str
@@ -32,6 +34,7 @@ class WorkItem:
     attempts: int
     lost: int
     added_at: datetime
+    outage: bool
     holder: str
 
     @property
@@ -172,11 +175,11 @@ def read_queues(session: Session) -> list[tuple[str, datetime]]:
 _OPEN = text("work.state = 'open'")
 
 
-def _build_claim(_insert: MakeInsert, dialect: str) -> Any:
+def _build_claim(dialect: str, *, newest: bool) -> Any:
     due = (
         select(_TABLE.c.id)
         .where(_OPEN, _TABLE.c.queue == bindparam("from_queue"), _TABLE.c.due_at <= bindparam("now", type_=_TIME))
-        .order_by(_TABLE.c.due_at)
+        .order_by(_TABLE.c.due_at.desc() if newest else _TABLE.c.due_at)
         .limit(bindparam("most", type_=Integer))
     )
     if dialect == "postgresql":
@@ -195,16 +198,29 @@ def _build_claim(_insert: MakeInsert, dialect: str) -> Any:
 
 
 _TIME = _TABLE.c.due_at.type
-_ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at")
-_CLAIM = Prepared(_build_claim)
+_ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at", "outage")
+_CLAIM = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=False))
+_CLAIM_NEWEST = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=True))
 _ADD_TAKEN = insert_new(Work, ["kind", "subject_id"], *_ITEM_COLUMNS)
 
 
-def claim(session: Session, room: Mapping[str, int], *, holder: str, now: datetime, lease_s: float) -> list[WorkItem]:
-    """Take due rows: at most `room[queue]` of each queue named. Counts the attempt, starts the lease."""
+def claim(
+    session: Session,
+    room: Mapping[str, int],
+    *,
+    holder: str,
+    now: datetime,
+    lease_s: float,
+    newest: Collection[str] = (),
+) -> list[WorkItem]:
+    """Take due rows: at most `room[queue]` of each queue named. Counts the attempt, starts the lease.
+
+    Of a queue among `newest` those that fell due last come first.
+    """
     taken: list[WorkItem] = []
     for queue, most in room.items():
-        rows = _CLAIM.run(
+        statement = _CLAIM_NEWEST if queue in newest else _CLAIM
+        rows = statement.run(
             session,
             {
                 "from_queue": queue,
@@ -219,8 +235,8 @@ def claim(session: Session, room: Mapping[str, int], *, holder: str, now: dateti
 
 
 def _item(row: Any, holder: str) -> WorkItem:
-    work_id, kind, subject_id, lane, queue, attempts, lost, added_at = row
-    return WorkItem(work_id, kind, subject_id, lane, queue, attempts, lost, added_at, holder)
+    work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage = row
+    return WorkItem(work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage, holder)
 
 
 def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime) -> bool:
@@ -301,27 +317,61 @@ def wake(
     now: datetime,
     work_ids: list[int] | None = None,
     lane: str | None = None,
-    outage_only: bool = False,
 ) -> int:
     """Make rows due now and open, with their tries counted afresh; returns how many.
 
-    `work_ids` picks rows, `lane` all of a lane; neither: all that are parked or failed. `outage_only` picks rows that
-    wait because the other side was ill, and leaves their count of attempts alone.
+    `work_ids` picks rows, `lane` all of a lane; neither: all that are parked or failed.
     """
     chosen: list[ColumnElement[bool]] = [Work.holder.is_(None)]
-    values: dict[str, object] = {"state": "open", "due_at": now, "outage": False}
+    values = {"state": "open", "due_at": now, "outage": False, "attempts": 0, "added_at": now}
     if work_ids is not None:
         chosen.append(Work.id.in_(work_ids))
     if lane is not None:
         chosen.append(Work.lane == lane)
     if work_ids is None and lane is None:
         chosen.append(Work.state.in_(("parked", "failed")))
-    if outage_only:
-        chosen += [Work.state == "open", Work.outage.is_(True)]
-    else:
-        values |= {"attempts": 0, "added_at": now}
     changed = session.execute(update(Work).where(*chosen).values(values).execution_options(synchronize_session=False))
     return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def wake_after_outage(session: Session, lane: str, *, by: datetime) -> int:
+    """Make rows that wait because their lane seemed ill due `by` then, if not earlier; returns how many.
+
+    Tries in an outage say nothing about the row: one that fails again does not wait for hours on their account.
+    """
+    changed = session.execute(
+        update(Work)
+        .where(Work.lane == lane, Work.state == "open", Work.outage.is_(True), Work.holder.is_(None))
+        .values(
+            due_at=case((Work.due_at > by, by), else_=Work.due_at),
+            attempts=case((Work.attempts > TRIED_BEFORE, TRIED_BEFORE), else_=Work.attempts),
+            outage=False,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return int(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def keep_probing(session: Session, lane: str, *, by: datetime) -> None:
+    """Have one of the rows that wait because their lane seems ill due `by` then, unless some row of the lane is: with
+    each of them at its own back-off, nobody would notice for hours that the outage is over."""
+    queues = [queue_name(priority, lane) for priority in (FRESH, LATER, BACKFILL)]
+    next_due = [
+        session.scalar(select(func.min(Work.due_at)).where(_OPEN, Work.queue == queue, Work.due_at <= by))
+        for queue in queues
+    ]
+    if any(next_due):
+        return
+    for queue in queues:
+        first = (
+            select(Work.id)
+            .where(_OPEN, Work.queue == queue, Work.outage.is_(True), Work.holder.is_(None))
+            .order_by(Work.due_at)
+            .limit(1)
+        )
+        probe = update(Work).where(Work.id == first.scalar_subquery()).values(due_at=by)
+        if session.execute(probe.execution_options(synchronize_session=False)).rowcount:  # type: ignore[attr-defined]
+            return
 
 
 def list_work(session: Session, *, parked: bool = False, limit: int = 200, after_id: int = 0) -> list[Work]:

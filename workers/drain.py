@@ -24,11 +24,24 @@ from sqlalchemy.orm import Session
 from leadloop.errors import LeadloopError, Retryable, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
-from store.lanes import Rest, is_resting, read_lanes, rest_lane
-from store.work import TAKING, Taking, WorkItem, claim, give_back, lane_of, read_queues, renew, settle, settle_done
+from store.lanes import Rest, is_resting, read_lanes
+from store.work import (
+    FRESH,
+    TAKING,
+    Taking,
+    WorkItem,
+    claim,
+    give_back,
+    lane_of,
+    queue_name,
+    read_queues,
+    renew,
+    settle,
+    settle_done,
+)
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
-from workers.settling import TOLERATED, note_failure, note_success, wait_as_probe
+from workers.settling import TOLERATED, note_failure, note_success, weigh
 
 log = get_logger(__name__)
 BUSY = 8
@@ -167,9 +180,11 @@ class Drainer:
         if not room:
             return []
         lease_s = services.settings.lease_s
+        # Where a lane is probed, the lead that came last: those before it may be what the other side cannot take.
+        newest = {queue_name(FRESH, lane) for lane in probed}
 
         def take(session: Session) -> list[WorkItem]:
-            return claim(session, room, holder=self._holder, now=now, lease_s=lease_s)
+            return claim(session, room, holder=self._holder, now=now, lease_s=lease_s, newest=newest)
 
         claimed = services.writer.write(take)
         with self._lock:
@@ -283,7 +298,7 @@ class Drainer:
                 now=now,
                 policy=self._services.settings.retry_policy,
             )
-            return None, wait_as_probe(verdict, now=now), self._rest_for(item, job, verdict, caught)
+            return None, verdict, self._rest_for(item, job, verdict, caught)
 
     def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict, caught: Exception) -> Rest | None:
         if verdict.lane_rest_until is None:
@@ -320,15 +335,16 @@ class Drainer:
                 if self._room.is_troubled(item.lane):
                     note_success(session, item.lane, now=now)
                 return False
-            if not settle(session, item, verdict, now=now):
+            weighed, lane_rest = verdict, rest
+            if verdict.outage and rest is None:
+                weighed, lane_rest = weigh(session, item, verdict, now=now)
+            if not settle(session, item, weighed, now=now):
                 return False  # somebody else has the row by now: a late failure must not undo what they noted
             if job is not None:
-                job.fail(session, item, verdict, now)
-            if rest is not None:
-                return rest_lane(session, rest, now=now)
-            if verdict.outage:
-                note_failure(session, item.lane, verdict, now=now)
-            return False
+                job.fail(session, item, weighed, now)
+            if lane_rest is None and not verdict.outage and not self._room.is_troubled(item.lane):
+                return False
+            return note_failure(session, item, weighed, lane_rest, now=now)
 
         try:
             newly_held = _write_again(services, write)

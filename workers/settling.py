@@ -1,4 +1,9 @@
-"""What one lane learns from an attempt: rest a little after several outages in a row, wake everything once it works."""
+"""What one lane learns from an attempt: rest a little when one row after the other fails, wake them once it works.
+
+A row that cannot be taken and a CRM that is away look the same from one call. What tells them apart is who else fails:
+several different rows one after the other, with no success among them, are an outage; a row that fails although its lane
+has worked since it failed before is in trouble by itself, and costs nobody else anything.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,41 +12,54 @@ from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
 from store.lanes import Rest, find_lane, free_lane, rest_lane
+from store.work import WorkItem, keep_probing
 
-TOLERATED = 5  # so many failures in a row before the lane as a whole rests
+TOLERATED = 5  # so many different rows fail one after the other before the lane as a whole rests
+MOST_FAILED = 12  # rows remembered: enough for the longest rest
 LONGEST_REST_S = 30.0
+LONGEST_REST_ANSWERED_S = 4.0  # each call is answered, with 500: most likely these rows alone are in trouble
+PROBE_ANSWERED_S = 300.0  # and then the next try of a row that waits may be later
+WAKE_S = 2.0  # no row is tried again in the very moment in which it failed, because another one did not
 
 
-def wait_as_probe(verdict: Verdict, *, now: datetime) -> Verdict:
-    """A row that waits because the other side is ill waits no longer than its lane rests: with nobody else in the lane,
-    its next try is what notices that the outage is over. The lane's rest, not the row's back-off, spares the other side.
-    """
-    if not verdict.outage or verdict.due_at is None:
-        return verdict
-    return replace(verdict, due_at=min(verdict.due_at, now + timedelta(seconds=LONGEST_REST_S)))
-
-
-def note_failure(session: Session, lane: str, verdict: Verdict, *, now: datetime) -> None:
-    """The other side was ill. After several times in a row the lane rests, longer each time, and is then probed."""
-    earlier = find_lane(session, lane)
-    if earlier is not None and earlier.rest_until > now:
-        return  # calls that were under way when the rest began say nothing new
-    failures = earlier.failures + 1 if earlier is not None else 1
-    rest_s = 0.0 if failures < TOLERATED else min(LONGEST_REST_S, 2.0 ** (failures - TOLERATED))
+def weigh(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime) -> tuple[Verdict, Rest | None]:
+    """Whether an outage is the lane's or only this row's: the verdict that follows, and the rest of the lane. Reads only."""
+    lane = find_lane(session, item.lane)
+    rests = lane is not None and lane.rest_until > now  # calls that were under way when it began say nothing new
+    failed = list(lane.failed) if lane is not None else []
+    by_itself = item.attempts - item.lost > 1 and not item.outage
+    if not rests and item.id not in failed and not (by_itself and verdict.answered):
+        failed = [*failed, item.id][-MOST_FAILED:]
+    ill = len(failed) >= TOLERATED
+    if by_itself and not ill:
+        verdict = replace(verdict, outage=False)
+    if rests or not failed:
+        return verdict, None
+    longest_s = LONGEST_REST_ANSWERED_S if verdict.answered else LONGEST_REST_S
+    rest_s = min(longest_s, 2.0 ** (len(failed) - TOLERATED)) if ill else 0.0
     rest = Rest(
-        lane,
+        item.lane,
         now + timedelta(seconds=rest_s),
         code=verdict.code,
         message=verdict.message,
         action=verdict.action,
+        rows=tuple(failed),
     )
-    rest_lane(session, rest, now=now)
+    return verdict, rest
+
+
+def note_failure(session: Session, item: WorkItem, verdict: Verdict, rest: Rest | None, *, now: datetime) -> bool:
+    """After a failure in a lane that may be ill. True when the lane is newly held."""
+    newly_held = rest is not None and rest_lane(session, rest, now=now)
+    within_s = PROBE_ANSWERED_S if verdict.answered else LONGEST_REST_S
+    keep_probing(session, item.lane, by=now + timedelta(seconds=within_s))
+    return newly_held
 
 
 def note_success(session: Session, lane: str, *, now: datetime) -> bool:
-    """It works (again): what waited because of the outage is due now. A rest that was asked for is kept: calls that were
+    """It works (again): what waited because of the outage is due. A rest that was asked for is kept: calls that were
     under way when it began say nothing about it."""
     lane_now = find_lane(session, lane)
-    if lane_now is not None and lane_now.rest_until > now:
+    if lane_now is not None and lane_now.rest_until > now and not lane_now.failed:
         return False
-    return free_lane(session, lane, now=now)
+    return free_lane(session, lane, now=now, wake_by=now + timedelta(seconds=WAKE_S))

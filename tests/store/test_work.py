@@ -22,6 +22,7 @@ from store.work import (
     read_queues,
     settle,
     wake,
+    wake_after_outage,
 )
 
 
@@ -130,7 +131,7 @@ def test_outage_rows_of_a_lane_are_woken_without_forgetting_their_tries(engine: 
     with Session(engine) as session, session.begin():
         settle(session, items[0], Verdict("open", due_at=later, code="timeout", outage=True), now=NOW)
         settle(session, items[1], Verdict("open", due_at=later, code="graph_100_33"), now=NOW)
-        assert wake(session, now=NOW, lane="graph:1", outage_only=True) == 1
+        assert wake_after_outage(session, "graph:1", by=NOW) == 1
     assert {(row.due_at, row.attempts) for row in rows(engine)} == {(NOW, 1), (later, 1)}
 
 

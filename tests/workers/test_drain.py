@@ -18,7 +18,7 @@ from store.models import Lane, Work
 from store.work import BACKFILL, WorkItem, add_work
 from workers.drain import Drainer, anything_due
 from workers.jobs import Effect, Job, working_with
-from workers.settling import LONGEST_REST_S
+from workers.settling import LONGEST_REST_S, WAKE_S
 
 
 def add(services: Services, kind: str, count: int, lane: str, **more: object) -> None:
@@ -159,6 +159,8 @@ def test_after_an_outage_the_first_success_wakes_all_that_waited(engine: Engine,
         session.execute(update(Work).where(Work.subject_id == 1).values(due_at=clock()))
     job.trouble = None
     clock.forward(minutes=1)
+    drainer.drain()
+    clock.forward(seconds=WAKE_S)
     drainer.drain()
     assert rows(engine) == []
     assert lanes(engine) == {}
