@@ -21,10 +21,10 @@ FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, r
 TRIED_BEFORE = 2  # attempts of a row that was tried in an outage, however often
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorkItem:
-    """A claimed row. `lost` > 0: an earlier worker died with it in hand, so its call may have gone out. `outage`: it
-    failed while its lane seemed ill, and the lane has not worked since."""
+    """A claimed row; the same row claimed twice is two items. `lost` > 0: an earlier worker died with it in hand, so its
+    call may have gone out. `outage`: it failed while its lane seemed ill, and the lane has not worked since."""
 
     id: int
     kind: str

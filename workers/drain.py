@@ -63,8 +63,8 @@ class Drainer:
         self._lock = threading.Lock()
         self._draining = threading.Lock()
         self._claiming = threading.Lock()
-        self._in_hand: dict[int, WorkItem] = {}
-        self._begun: set[int] = set()
+        self._in_hand: set[WorkItem] = set()
+        self._begun: set[WorkItem] = set()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -113,7 +113,7 @@ class Drainer:
                     break
             time.sleep(0.02)
         with self._lock:
-            left = list(self._in_hand.values())
+            left = list(self._in_hand)
         if left:
             log.warning("stopped_with_work_in_hand", rows=len(left), note="they fall due when their lease ends")
         self._abandoned.set()
@@ -188,32 +188,34 @@ class Drainer:
 
         claimed = services.writer.write(take)
         with self._lock:
-            for item in claimed:
-                self._in_hand[item.id] = item
+            self._in_hand.update(claimed)
         for item in claimed:
-            self._room.enter(item.lane)
+            self._room.enter(item)
         return claimed
 
     def _reserve(self, lane: str) -> bool:
         """A place for a row that is just being added, when little is in hand: then looking for it is most of its time."""
         with self._lock:
             quiet = len(self._in_hand) < BUSY and not self._stopping.is_set()
-        return quiet and not self._room.is_troubled(lane) and self._room.try_enter(lane)
+        return quiet and not self._room.is_troubled(lane) and self._room.reserve(lane)
 
     def _begin_on(self, items: list[WorkItem]) -> None:
+        if not items:
+            return
         with self._lock:
             for item in items:
                 self._in_hand[item.id] = item
+        for item in items:
+            self._room.enter(item)
         with contextlib.suppress(RuntimeError):  # the time to stop is over: their lease hands them on
             for item in items:
                 self._pool.submit(self._attempt, item)
 
     def _give_back_waiting(self) -> None:
         with self._lock:
-            waiting = [item for item in self._in_hand.values() if item.id not in self._begun]
-            for item in waiting:
-                self._begun.add(item.id)  # its thread, when it comes to it, finds it begun and lets it be
-                del self._in_hand[item.id]
+            waiting = list(self._in_hand - self._begun)
+            self._begun.update(waiting)  # its thread, when it comes to it, finds it begun and lets it be
+            self._in_hand.difference_update(waiting)
         if not waiting:
             return
         now = self._services.now()
@@ -226,12 +228,11 @@ class Drainer:
 
     def _attempt(self, item: WorkItem) -> None:
         with self._lock:
-            if item.id in self._begun:
-                self._room.leave(item.lane, took_s=0.0)
+            if item in self._begun:
+                self._room.leave(item)
                 return
-            self._begun.add(item.id)
-        started = time.monotonic()
-        self._room.begin(item.lane)
+            self._begun.add(item)
+        self._room.begin(item)
         with structlog.contextvars.bound_contextvars(work_id=item.id, kind=item.kind, attempt=item.attempts):
             try:
                 effect, verdict, rest = self._run(item)
@@ -246,9 +247,9 @@ class Drainer:
                 log.error("row_not_settled", error=type(caught).__name__)
             finally:
                 with self._lock:
-                    self._in_hand.pop(item.id, None)
-                    self._begun.discard(item.id)
-                self._room.leave(item.lane, took_s=time.monotonic() - started)
+                    self._in_hand.discard(item)
+                    self._begun.discard(item)
+                self._room.leave(item)
                 self._wake.set()
 
     def _settle_bare(self, item: WorkItem, verdict: Verdict, caught: Exception) -> None:
@@ -269,7 +270,7 @@ class Drainer:
             return
         self._renewed_at = time.monotonic()
         with self._lock:
-            items = list(self._in_hand.values())
+            items = list(self._in_hand)
         if items:
             until = self._services.now() + timedelta(seconds=lease_s)
             self._services.writer.write(lambda session: renew(session, items, until=until))
@@ -319,7 +320,7 @@ class Drainer:
 
     def _settle(self, item: WorkItem, effect: Effect | None, verdict: Verdict, rest: Rest | None) -> None:
         services, job = self._services, self._jobs.get(item.kind)
-        taking = Taking(self._holder, services.settings.lease_s, reserve=self._reserve, release=self._room.cancel)
+        taking = Taking(self._holder, services.settings.lease_s, reserve=self._reserve, release=self._room.release)
 
         def write(session: Session) -> bool:
             now = services.now()
@@ -352,6 +353,7 @@ class Drainer:
             taking.forget()
             raise
         self._begin_on(taking.items)
+        taking.forget()  # from here on what is in hand takes the places
         if verdict.outage or rest is not None:
             self._room.note_troubled_lane(item.lane)
         self._settled[verdict.state] += 1
