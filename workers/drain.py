@@ -203,8 +203,7 @@ class Drainer:
         if not items:
             return
         with self._lock:
-            for item in items:
-                self._in_hand[item.id] = item
+            self._in_hand.update(items)
         for item in items:
             self._room.enter(item)
         with contextlib.suppress(RuntimeError):  # the time to stop is over: their lease hands them on
