@@ -24,7 +24,8 @@ TRIED_BEFORE = 2  # attempts of a row that was tried in an outage, however often
 @dataclass(frozen=True, eq=False)
 class WorkItem:
     """A claimed row; the same row claimed twice is two items. `lost` > 0: an earlier worker died with it in hand, so its
-    call may have gone out. `outage`: it failed while its lane seemed ill, and the lane has not worked since."""
+    call may have gone out. `outage`: it failed while its lane seemed ill, and the lane has not worked since.
+    `again`: it was wanted anew while a worker had it, and is in hand for that now."""
 
     id: int
     kind: str
@@ -35,6 +36,7 @@ class WorkItem:
     lost: int
     added_at: datetime
     outage: bool
+    again: bool
     holder: str
 
     @property
@@ -50,18 +52,21 @@ def lane_of(queue: str) -> str:
     return queue.partition(":")[2]
 
 
-def _build_add(insert: MakeInsert, _dialect: str) -> Any:
+def _build_add(insert: MakeInsert, *, again: bool) -> Any:
     statement = insert(_TABLE)
-    told = ("lane", "queue", "due_at", "added_at")
-    return statement.on_conflict_do_update(
-        index_elements=["kind", "subject_id"],
-        set_={name: statement.excluded[name] for name in told} | {"state": "open", "attempts": 0, "outage": False},
-        where=_TABLE.c.holder.is_(None),
-    )
+    fresh = {name: statement.excluded[name] for name in ("lane", "queue", "due_at", "added_at")}
+    fresh |= {"state": "open", "attempts": 0, "outage": False}
+    free = _TABLE.c.holder.is_(None)
+    if not again:
+        return statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=fresh, where=free)
+    kept = {name: case((free, value), else_=_TABLE.c[name]) for name, value in fresh.items()}
+    wanted = {"again": case((free, _TABLE.c.again), else_=True), "added_at": fresh["added_at"]}
+    return statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=kept | wanted)
 
 
 _TABLE = table_of(Work)
-_ADD = Prepared(_build_add)
+_ADD = Prepared(lambda insert, _dialect: _build_add(insert, again=False))
+_ADD_AGAIN = Prepared(lambda insert, _dialect: _build_add(insert, again=True))
 
 
 def add_work(
@@ -73,14 +78,18 @@ def add_work(
     now: datetime,
     priority: int = FRESH,
     due_at: datetime | None = None,
+    again: bool = False,
 ) -> None:
-    """Add one row for each subject. A row that is there already is woken instead, unless a worker has it in hand."""
+    """Add one row for each subject. A row that is there already is woken instead, unless a worker has it in hand: with
+    `again` it is then opened anew when that worker is done with it, whatever came of it.
+    """
     taking: Taking | None = session.info.get(TAKING)
-    if taking is not None and priority == FRESH and due_at is None:
+    if taking is not None and priority == FRESH and due_at is None and not again:
         subject_ids = taking.take(session, kind, subject_ids, lane, now=now)
     if not subject_ids:
         return
-    _ADD.later(session, *_new_rows(kind, subject_ids, lane, now=now, priority=priority, due_at=due_at))
+    statement = _ADD_AGAIN if again else _ADD
+    statement.later(session, *_new_rows(kind, subject_ids, lane, now=now, priority=priority, due_at=due_at))
 
 
 def _new_rows(
@@ -198,7 +207,7 @@ def _build_claim(dialect: str, *, newest: bool) -> Any:
 
 
 _TIME = _TABLE.c.due_at.type
-_ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at", "outage")
+_ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at", "outage", "again")
 _CLAIM = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=False))
 _CLAIM_NEWEST = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=True))
 _ADD_TAKEN = insert_new(Work, ["kind", "subject_id"], *_ITEM_COLUMNS)
@@ -235,15 +244,18 @@ def claim(
 
 
 def _item(row: Any, holder: str) -> WorkItem:
-    work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage = row
-    return WorkItem(work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage, holder)
+    work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage, again = row
+    return WorkItem(work_id, kind, subject_id, lane, queue, attempts, lost, added_at, outage, again, holder)
 
 
 def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime) -> bool:
     """Write down what became of a claimed row. False when the lease was lost meanwhile: then nothing changes."""
     mine = {"item_id": item.id, "by": item.holder, "tries": item.attempts}
     if verdict.state == "done":
-        return bool(_DONE.run(session, mine).rowcount)
+        done = bool(_DONE.run(session, mine).rowcount)
+        return bool(_OPEN_AGAIN.run(session, mine).rowcount) or done
+    if _OPEN_AGAIN.run(session, mine).rowcount:
+        return True
     changes = {
         "new_state": verdict.state,
         "new_due_at": verdict.due_at or now,
@@ -259,7 +271,8 @@ def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime)
 
 def settle_done(session: Session, items: list[WorkItem]) -> None:
     """Settle as done, at the end of the transaction; a row whose lease was lost is left alone."""
-    _DONE.later(session, *({"item_id": item.id, "by": item.holder, "tries": item.attempts} for item in items))
+    for statement in (_DONE, _OPEN_AGAIN):
+        statement.later(session, *({"item_id": item.id, "by": item.holder, "tries": item.attempts} for item in items))
 
 
 _MINE = and_(
@@ -267,7 +280,15 @@ _MINE = and_(
     _TABLE.c.holder == bindparam("by"),
     _TABLE.c.attempts == bindparam("tries"),
 )
-_DONE = Prepared(lambda _insert, _dialect: delete(_TABLE).where(_MINE))
+_DONE = Prepared(lambda _insert, _dialect: delete(_TABLE).where(_MINE, _TABLE.c.again.is_(False)))
+# Due since it was wanted again. `again` stays until somebody begins with it (begin_again).
+_OPEN_AGAIN = Prepared(
+    lambda _insert, _dialect: (
+        update(_TABLE)
+        .where(_MINE, _TABLE.c.again.is_(True))
+        .values(state="open", holder=None, due_at=_TABLE.c.added_at, attempts=0, outage=False)
+    )
+)
 _NOT_DONE = Prepared(
     lambda _insert, _dialect: (
         update(_TABLE)
@@ -285,6 +306,15 @@ _NOT_DONE = Prepared(
         )
     )
 )
+
+
+def begin_again(session: Session, item: WorkItem) -> None:
+    """What was wanted anew is begun: from now on it may be wanted anew once more."""
+    mine = {"item_id": item.id, "by": item.holder, "tries": item.attempts}
+    _BEGIN_AGAIN.run(session, mine)
+
+
+_BEGIN_AGAIN = Prepared(lambda _insert, _dialect: update(_TABLE).where(_MINE).values(again=False))
 
 
 def renew(session: Session, items: list[WorkItem], *, until: datetime) -> None:

@@ -25,6 +25,7 @@ from leadloop.errors import LeadloopError, Retryable, Verdict, judge
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes
+from store.replay import begin_replay
 from store.work import (
     FRESH,
     TAKING,
@@ -279,6 +280,8 @@ class Drainer:
         try:
             if job is None:
                 raise LookupError(f"no job of kind {item.kind}")
+            if item.again:
+                self._services.writer.write(lambda session: begin_replay(session, item))
             return job.run(item, self._services), Verdict("done"), None
         except Exception as caught:
             if isinstance(caught, DATABASE_AWAY):

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pytest
 from conftest import NOW, Clock
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from store.work import (
     FRESH,
     LATER,
     add_work,
+    begin_again,
     claim,
     count_work,
     give_back,
@@ -21,6 +23,7 @@ from store.work import (
     queue_name,
     read_queues,
     settle,
+    settle_done,
     wake,
     wake_after_outage,
 )
@@ -88,6 +91,38 @@ def test_adding_again_wakes_a_waiting_row_and_leaves_a_held_one(engine: Engine) 
     assert by_id[held.id].holder == "w1"
     (other,) = [row for row in by_id.values() if row.id != held.id]
     assert other.due_at == NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "verdict", [Verdict("done"), Verdict("parked", code="x"), Verdict("open", due_at=NOW + timedelta(days=1))]
+)
+def test_what_is_wanted_again_while_in_hand_is_opened_anew(engine: Engine, verdict: Verdict) -> None:
+    queue = queue_name(FRESH, "graph:1")
+    fill(engine, again=True)
+    (held,) = take(engine, {queue: 1})
+    assert not held.again
+    fill(engine, again=True)
+    assert take(engine, {queue: 1}, holder="w2") == [], "it stays in the hand it is in"
+    with Session(engine) as session, session.begin():
+        assert settle(session, held, verdict, now=NOW)
+    (second,) = take(engine, {queue: 1})
+    assert (second.id, second.again, second.attempts, second.lost) == (held.id, True, 1, 0)
+    with Session(engine) as session, session.begin():
+        begin_again(session, second)
+        settle_done(session, [second])
+    assert rows(engine) == []
+
+
+def test_who_lost_the_lease_does_not_open_anew(engine: Engine) -> None:
+    fill(engine)
+    queue = queue_name(FRESH, "graph:1")
+    (old,) = take(engine, {queue: 1})
+    (new,) = take(engine, {queue: 1}, holder="w2", now=NOW + timedelta(seconds=61))
+    fill(engine, again=True)
+    with Session(engine) as session, session.begin():
+        settle_done(session, [old])
+        assert not settle(session, old, Verdict("done"), now=NOW)
+    assert rows(engine)[0].holder == new.holder
 
 
 def test_given_back_rows_are_as_if_never_claimed(engine: Engine) -> None:

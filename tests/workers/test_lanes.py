@@ -45,7 +45,7 @@ class Room:
 
     def _enter(self, queue: str) -> None:
         kind, lane = "kind", queue.partition(":")[2]
-        item = WorkItem(next(self._ids), kind, 1, lane, queue, 1, 0, WHEN, False, "me")
+        item = WorkItem(next(self._ids), kind, 1, lane, queue, 1, 0, WHEN, False, False, "me")
         self.in_flight.append(item)
         self.room.enter(item)
         self.room.begin(item)

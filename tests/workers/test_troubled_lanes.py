@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from conftest import NOW, Clock
 from fakes import make_services
+from lead_rows import on_sqlite
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
@@ -113,7 +114,6 @@ def simulate(engine: Engine, clock: Clock) -> Iterator[Callable[[Trouble], Simul
 
 
 Simulate = Callable[[Trouble], Simulation]
-long = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # hours, for which one database is enough
 
 
 def test_a_lead_that_is_always_answered_500_costs_its_neighbours_nothing(simulate: Simulate) -> None:
@@ -134,7 +134,7 @@ def test_thirty_such_leads_in_a_burst_cost_seconds(simulate: Simulate) -> None:
     assert waited[-1] <= LONGEST_REST_ANSWERED_S + 1, "the worst"
 
 
-@long
+@on_sqlite
 def test_such_leads_are_tried_less_and_less(simulate: Simulate) -> None:
     world = simulate(poison)
     world.add(*range(POISON, POISON + 30))
@@ -161,7 +161,7 @@ def test_a_few_leads_that_always_time_out_cost_their_neighbours_nothing(simulate
     assert len(world.tries[POISON]) <= 12
 
 
-@long
+@on_sqlite
 @pytest.mark.parametrize(("kind", "minutes", "calls"), [(timed_out, 180, 400), (answered_500, 20, 350)])
 def test_after_an_outage_everything_flows_at_once(
     simulate: Simulate, kind: Callable[[], Retryable], minutes: int, calls: int
@@ -175,7 +175,7 @@ def test_after_an_outage_everything_flows_at_once(
     assert world.all_done_after(over) <= LONGEST_REST_S + WAKE_S + 1
 
 
-@long
+@on_sqlite
 def test_an_outage_that_comes_back_is_an_outage_again(simulate: Simulate) -> None:
     first, second, over = NOW + timedelta(hours=1), NOW + timedelta(minutes=61), NOW + timedelta(hours=2)
 
@@ -192,7 +192,7 @@ def test_an_outage_that_comes_back_is_an_outage_again(simulate: Simulate) -> Non
     assert world.all_done_after(over) <= LONGEST_REST_S + WAKE_S + 1
 
 
-@long
+@on_sqlite
 def test_few_rows_in_a_long_outage_are_woken_together(simulate: Simulate) -> None:
     over = NOW + timedelta(hours=3)
     world = simulate(lambda _lead, now: timed_out() if now < over else None)
