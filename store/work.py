@@ -18,6 +18,7 @@ from store.models import Work
 from store.sql import MakeInsert, Prepared, insert_new, table_of
 
 FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, retries before backfill
+MAYBE_CALLED = 1  # what is left of `lost` once the row came back: its call may have gone out, long ago
 TRIED_BEFORE = 2  # attempts of a row that was tried in an outage, however often
 
 
@@ -55,7 +56,7 @@ def lane_of(queue: str) -> str:
 def _build_add(insert: MakeInsert, *, again: bool) -> Any:
     statement = insert(_TABLE)
     fresh = {name: statement.excluded[name] for name in ("lane", "queue", "due_at", "added_at")}
-    fresh |= {"state": "open", "attempts": 0, "outage": False}
+    fresh |= {"state": "open", "attempts": 0, "outage": False, "lost": _LOST_AFRESH}
     free = _TABLE.c.holder.is_(None)
     if not again:
         return statement.on_conflict_do_update(index_elements=["kind", "subject_id"], set_=fresh, where=free)
@@ -65,6 +66,7 @@ def _build_add(insert: MakeInsert, *, again: bool) -> Any:
 
 
 _TABLE = table_of(Work)
+_LOST_AFRESH = case((_TABLE.c.lost > MAYBE_CALLED, MAYBE_CALLED), else_=_TABLE.c.lost)
 _ADD = Prepared(lambda insert, _dialect: _build_add(insert, again=False))
 _ADD_AGAIN = Prepared(lambda insert, _dialect: _build_add(insert, again=True))
 
@@ -261,6 +263,7 @@ def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime)
         "new_due_at": verdict.due_at or now,
         "new_queue": queue_name(max(item.priority, LATER), item.lane) if verdict.counts else item.queue,
         "new_attempts": item.attempts if verdict.counts else item.attempts - 1,
+        "new_lost": min(item.lost, MAYBE_CALLED),
         "new_outage": verdict.outage,
         "new_code": verdict.code,
         "new_message": verdict.message,
@@ -299,6 +302,7 @@ _NOT_DONE = Prepared(
             due_at=bindparam("new_due_at", type_=_TIME),
             queue=bindparam("new_queue"),
             attempts=bindparam("new_attempts"),
+            lost=bindparam("new_lost"),
             outage=bindparam("new_outage"),
             code=bindparam("new_code"),
             message=bindparam("new_message"),
@@ -353,7 +357,14 @@ def wake(
     `work_ids` picks rows, `lane` all of a lane; neither: all that are parked or failed.
     """
     chosen: list[ColumnElement[bool]] = [Work.holder.is_(None)]
-    values = {"state": "open", "due_at": now, "outage": False, "attempts": 0, "added_at": now}
+    values = {
+        "state": "open",
+        "due_at": now,
+        "outage": False,
+        "attempts": 0,
+        "lost": _LOST_AFRESH,
+        "added_at": now,
+    }
     if work_ids is not None:
         chosen.append(Work.id.in_(work_ids))
     if lane is not None:

@@ -40,6 +40,7 @@ from store.work import (
     settle,
     settle_done,
 )
+from workers.alone import pick_one, verdict_on_lost
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success, weigh
@@ -66,6 +67,8 @@ class Drainer:
         self._claiming = threading.Lock()
         self._in_hand: set[WorkItem] = set()
         self._begun: set[WorkItem] = set()
+        self._alone: WorkItem | None = None
+        self._alone_begun = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
@@ -151,12 +154,29 @@ class Drainer:
     def _take(self) -> int:
         """Claim what there is room for and start on it; how many rows."""
         with self._claiming:
+            if self._alone is not None:
+                return self._start_alone(self._alone)
             claimed = [] if self._stopping.is_set() else self._claim_guarded()
+            self._alone, others = pick_one(claimed)
+            self._give_back(others)
             for item in claimed:
-                self._pool.submit(
-                    copy_context().run, self._attempt, item
-                )  # what it binds for its log lines stays its own
-        return len(claimed)
+                if item is not self._alone and item not in others:
+                    self._start(item)
+        return len(claimed) - len(others)
+
+    def _start(self, item: WorkItem) -> None:
+        self._pool.submit(copy_context().run, self._attempt, item)  # what it binds for its log lines stays its own
+
+    def _start_alone(self, item: WorkItem) -> int:
+        """Start on a row that may end this process once nothing else is in hand; claim nothing until it is done."""
+        with self._lock:
+            done, ready = item not in self._in_hand, self._in_hand == {item}
+        if done:
+            self._alone, self._alone_begun = None, False
+        elif ready and not self._alone_begun:
+            self._alone_begun = True
+            self._start(item)
+        return 1
 
     def _claim_guarded(self) -> list[WorkItem]:
         try:
@@ -197,7 +217,7 @@ class Drainer:
     def _reserve(self, lane: str) -> bool:
         """A place for a row that is just being added, when little is in hand: then looking for it is most of its time."""
         with self._lock:
-            quiet = len(self._in_hand) < BUSY and not self._stopping.is_set()
+            quiet = len(self._in_hand) < BUSY and self._alone is None and not self._stopping.is_set()
         return quiet and not self._room.is_troubled(lane) and self._room.reserve(lane)
 
     def _begin_on(self, items: list[WorkItem]) -> None:
@@ -209,20 +229,26 @@ class Drainer:
             self._room.enter(item)
         with contextlib.suppress(RuntimeError):  # the time to stop is over: their lease hands them on
             for item in items:
-                self._pool.submit(self._attempt, item)
+                self._start(item)
 
     def _give_back_waiting(self) -> None:
         with self._lock:
             waiting = list(self._in_hand - self._begun)
             self._begun.update(waiting)  # its thread, when it comes to it, finds it begun and lets it be
-            self._in_hand.difference_update(waiting)
-        if not waiting:
+        self._give_back(waiting)
+
+    def _give_back(self, items: list[WorkItem]) -> None:
+        if not items:
             return
+        with self._lock:
+            self._in_hand.difference_update(items)
+        for item in items:
+            self._room.leave(item)
         now = self._services.now()
         try:
-            self._services.writer.write(lambda session: give_back(session, waiting, now=now))
+            self._services.writer.write(lambda session: give_back(session, items, now=now))
         except SQLAlchemyError as caught:
-            log.warning("give_back_failed", error=type(caught).__name__, rows=len(waiting))
+            log.warning("give_back_failed", error=type(caught).__name__, rows=len(items))
 
     # --- one row ----------------------------------------------------------------------------------------------------
 
@@ -276,6 +302,9 @@ class Drainer:
             self._services.writer.write(lambda session: renew(session, items, until=until))
 
     def _run(self, item: WorkItem) -> tuple[Effect | None, Verdict, Rest | None]:
+        if (parked := verdict_on_lost(item)) is not None:
+            log.error("row_given_up", code=parked.code, lost=item.lost)
+            return None, parked, None
         job = self._jobs.get(item.kind)
         try:
             if job is None:

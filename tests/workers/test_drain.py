@@ -11,11 +11,12 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from leadloop.errors import NeedsHuman, Permanent, Retryable
+from leadloop.errors import NeedsHuman, Permanent, Retryable, Verdict
 from leadloop.ports import Services
 from store.lanes import free_changed, list_lanes
 from store.models import Lane, Work
-from store.work import BACKFILL, WorkItem, add_work
+from store.work import BACKFILL, WorkItem, add_work, wake
+from workers.alone import MOST_LOST, RISKY
 from workers.drain import Drainer, anything_due
 from workers.jobs import Effect, Job, working_with
 from workers.settling import LONGEST_REST_S, WAKE_S
@@ -360,6 +361,60 @@ def test_a_row_whose_worker_died_is_told_so(engine: Engine) -> None:
         session.execute(update(Work).values(holder="dead", due_at=services.now() - timedelta(seconds=1), attempts=1))
     Drainer(services, {"a": Job(lambda item, _s: lost.append(item.lost))}, threads=1).drain()  # type: ignore[func-returns-value]
     assert lost == [1]
+
+
+def set_lost(engine: Engine, services: Services, lost: int, subject_ids: list[int]) -> None:
+    """As claimed by a worker that then died, so often."""
+    values = {"holder": "dead", "lost": lost - 1, "attempts": lost, "due_at": services.now() - timedelta(seconds=1)}
+    with Session(engine) as session, session.begin():
+        session.execute(update(Work).where(Work.subject_id.in_(subject_ids)).values(values))
+
+
+def test_rows_whose_worker_died_several_times_are_tried_alone(engine: Engine) -> None:
+    services, together = make_services(engine), {}
+    recorder = Recorder(wait_s=0.02)
+
+    def job(item: WorkItem, services: Services) -> None:
+        recorder(item, services)
+        together[item.subject_id] = max(together.get(item.subject_id, 0), recorder.running + 1)
+
+    add(services, "a", 30, "crm:1")
+    set_lost(engine, services, RISKY, [3, 4, 5])
+    Drainer(services, {"a": Job(job)}, threads=8).drain()
+    assert rows(engine) == []
+    assert set(recorder.calls.values()) == {1}
+    assert {together[3], together[4], together[5]} == {1}
+    assert max(together.values()) > 1
+
+
+def test_a_row_with_which_too_many_workers_died_is_parked_and_says_so(engine: Engine) -> None:
+    services, job, noted = make_services(engine), Recorder(), []
+    add(services, "a", 2, "crm:1")
+    set_lost(engine, services, MOST_LOST, [1])
+
+    def fail(session: Session, item: WorkItem, verdict: Verdict, now: object) -> None:
+        noted.append((item.subject_id, verdict.state))
+
+    drainer = Drainer(services, {"a": Job(job, fail)}, threads=8)
+    drainer.drain()
+    (row,) = rows(engine)
+    assert job.calls == {2: 1}
+    assert (row.state, row.code, noted) == ("parked", "worker_died", [(1, "parked")])
+    assert "5 times" in (row.message or "")
+    assert "leadloop work retry" in (row.action or "")
+    services.writer.write(lambda session: wake(session, now=services.now(), work_ids=[row.id]))
+    drainer.drain()
+    assert job.calls == {1: 1, 2: 1}, "somebody who wakes it gets a try"
+
+
+def test_a_row_that_comes_back_is_no_longer_suspected(engine: Engine) -> None:
+    """Killed workers, outages and long calls come together in a week; only deaths one after the other tell something."""
+    services = make_services(engine)
+    add(services, "a", 1, "crm:1")
+    set_lost(engine, services, MOST_LOST - 1, [1])
+    Drainer(services, {"a": Job(Recorder(Retryable("ill", code="timeout", outage=True)))}, threads=8).drain()
+    (row,) = rows(engine)
+    assert (row.state, row.lost) == ("open", 1)
 
 
 def test_two_drains_in_one_process_are_one(engine: Engine) -> None:
