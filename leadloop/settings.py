@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from leadloop.errors import RetryPolicy, SettingsError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DATABASE_URL = "sqlite:///leadloop.db"  # where none is set
+LEAST_THREADS = 4  # one for each kind of destination: notices, Graph, CRMs, alerts
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Settings:
     Fields with secrets stay out of repr().
     """
 
-    database_url: str = field(default="sqlite:///leadloop.db", repr=False)
+    database_url: str = field(default=DATABASE_URL, repr=False)
     redis_url: str = field(default="", repr=False)
     meta_app_id: str = ""
     meta_app_secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -43,6 +45,11 @@ class Settings:
     web_threads: int = 16
     worker_threads: int = 64
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def names_database(self) -> bool:
+        """Whether somebody chose the database. If nobody did, the sandbox takes one of its own."""
+        return self.database_url != DATABASE_URL or bool(self.environ.get("DATABASE_URL", "").strip())
 
     @property
     def retry_policy(self) -> RetryPolicy:
@@ -78,7 +85,7 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         return merged.get(name, "").strip() or default
 
     return Settings(
-        database_url=_database_url(text("DATABASE_URL", "sqlite:///leadloop.db")),
+        database_url=_database_url(text("DATABASE_URL", DATABASE_URL)),
         redis_url=_url(text("REDIS_URL"), "REDIS_URL", ("redis", "rediss", "unix"), "redis://127.0.0.1:6379/0"),
         meta_app_id=_digits(text("META_APP_ID"), "META_APP_ID"),
         meta_app_secrets=_several(text("META_APP_SECRET")),
@@ -102,20 +109,51 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         lease_s=_number(merged, "LEADLOOP_LEASE_S", 120.0, 1, 3600),
         stop_grace_s=_number(merged, "LEADLOOP_STOP_GRACE_S", 25.0, 0, 3600),
         web_threads=int(_number(merged, "LEADLOOP_WEB_THREADS", 16, 1, 512)),
-        worker_threads=int(_number(merged, "LEADLOOP_WORKER_THREADS", 64, 1, 512)),
+        worker_threads=int(_number(merged, "LEADLOOP_WORKER_THREADS", 64, LEAST_THREADS, 512)),
         environ=merged,
     )
+
+
+def tidy_environ() -> None:
+    """Before gunicorn is imported, which reads WEB_CONCURRENCY just then and breaks off at anything but a number."""
+    text = os.environ.get("WEB_CONCURRENCY")
+    if text is not None and not text.strip():
+        del os.environ["WEB_CONCURRENCY"]
+    elif text is not None and not text.strip().isdecimal():
+        raise SettingsError("WEB_CONCURRENCY must be a whole number, the processes of leadloop web.")
 
 
 SETTING_NAMES = tuple(field_.name for field_ in fields(Settings))
 
 
 def _merge(environ: dict[str, str], dotenv: Path) -> dict[str, str]:
+    return (read_dotenv(dotenv) if dotenv.is_file() else {}) | environ
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """The variables of a `.env` file, as they stand: "$" means nothing in them.
+
+    Raises SettingsError for a line that cannot be understood. To pass over it could start the process without the
+    secret that stands there.
+    """
     try:
-        from_file = dotenv_values(dotenv) if dotenv.is_file() else {}
-    except (OSError, UnicodeDecodeError) as caught:
-        raise SettingsError(f"{dotenv} cannot be read as UTF-8 text: {type(caught).__name__}.") from caught
-    return {name: value for name, value in from_file.items() if value is not None} | environ
+        with path.open(encoding="utf-8-sig") as file:
+            lines = list(parse_stream(file))
+    except UnicodeDecodeError as caught:
+        raise SettingsError(f"{path} cannot be read: it is not UTF-8 text. Save it as UTF-8.") from caught
+    except OSError as caught:
+        raise SettingsError(
+            f"{path} cannot be read ({caught.strerror}): give the user that leadloop runs as the right to read it."
+        ) from caught
+    for line in lines:
+        if line.error:
+            written = line.original.string
+            number = line.original.line + written[: -len(written.lstrip())].count("\n")
+            raise SettingsError(
+                f"{path}, line {number}, cannot be understood: write NAME=value, and end a value that begins"
+                " with a quote with the same quote."
+            )
+    return {line.key: line.value for line in lines if line.key is not None and line.value is not None}
 
 
 def _several(text: str) -> tuple[str, ...]:
@@ -126,12 +164,22 @@ def _database_url(text: str) -> str:
     scheme = text.split(":", 1)[0]
     if scheme in ("postgres", "postgresql"):  # what hosts put into DATABASE_URL; SQLAlchemy wants the driver named
         return "postgresql+psycopg" + text[len(scheme) :]
+    if scheme == "sqlite" and _is_in_memory(text):
+        raise SettingsError(
+            "DATABASE_URL names a SQLite database in memory, which would lose every lead with the process; name a file,"
+            f" for example {DATABASE_URL}."
+        )
     if scheme in ("sqlite", "postgresql+psycopg") and ":" in text:
         return text
     raise SettingsError(
         "DATABASE_URL must start with sqlite:/// or postgresql:// (for example sqlite:///leadloop.db or"
         " postgresql://user:password@host/leadloop)."
     )
+
+
+def _is_in_memory(url: str) -> bool:
+    path, _, query = url.partition(":")[2].removeprefix("//").removeprefix("/").partition("?")
+    return path in ("", ":memory:", "file::memory:") or "mode=memory" in query.split("&")
 
 
 def _url(text: str, name: str, schemes: tuple[str, ...], example: str) -> str:

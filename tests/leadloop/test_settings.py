@@ -44,6 +44,9 @@ def test_hosts_spell_postgresql_in_several_ways(tmp_path: Path, url: str) -> Non
     [
         ("DATABASE_URL", "mysql://x"),
         ("DATABASE_URL", "hush.db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_URL", "sqlite:///file:x?mode=memory&uri=true"),
         ("REDIS_URL", "http://x"),
         ("REDIS_URL", "redis://"),
         ("META_APP_ID", "abc"),
@@ -59,14 +62,14 @@ def test_hosts_spell_postgresql_in_several_ways(tmp_path: Path, url: str) -> Non
         ("LOG_FORMAT", "xml"),
         ("LEADLOOP_RETRY_FIRST_S", "soon"),
         ("LEADLOOP_LEASE_S", "nan"),
-        ("LEADLOOP_WORKER_THREADS", "0"),
+        ("LEADLOOP_WORKER_THREADS", "3"),
     ],
 )
 def test_a_malformed_setting_is_named_and_not_quoted_when_secret(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, **{name: value})
     assert name in str(caught.value)
-    if name in ("LEADLOOP_SECRET_KEY", "SENTRY_DSN", "DATABASE_URL"):
+    if name in ("LEADLOOP_SECRET_KEY", "SENTRY_DSN", "DATABASE_URL") and value != "sqlite://":
         assert value not in str(caught.value)
 
 
@@ -74,6 +77,42 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match=r"\.env"):
         read(tmp_path)
+
+
+def test_a_line_that_cannot_be_understood_is_named_and_not_quoted(tmp_path: Path) -> None:
+    """Passing over it would start the process without the secret: `make run` would take the sandbox's."""
+    for text, line in (
+        ('META_APP_ID=1\nMETA_APP_SECRET="hush\n', 2),
+        ('A=1\n\n# b\n\nB="hush\nC=2\n', 5),
+        ("hush hush\n", 1),
+    ):
+        (tmp_path / ".env").write_text(text)
+        with pytest.raises(SettingsError, match=rf"\.env, line {line},") as caught:
+            read(tmp_path)
+        assert "hush" not in str(caught.value)
+
+
+def test_values_of_the_file_are_taken_as_they_stand(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfA=a${NOPE}b\nB='$HOME'\nexport C=\"x y\"  # words\nD\n")
+    assert read(tmp_path).environ == {"A": "a${NOPE}b", "B": "$HOME", "C": "x y"}
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("A=1\n")
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read anything
+    with pytest.raises(SettingsError, match="Permission denied") as caught:
+        read(tmp_path)
+    assert "UTF-8" not in str(caught.value)
+
+
+def test_whether_somebody_named_the_database(tmp_path: Path) -> None:
+    assert not read(tmp_path).names_database
+    assert read(tmp_path, DATABASE_URL="sqlite:///leadloop.db").names_database
+    assert not read(tmp_path, DATABASE_URL=" ").names_database
 
 
 def test_secrets_stay_out_of_repr(tmp_path: Path) -> None:
