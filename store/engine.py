@@ -4,10 +4,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
@@ -16,16 +17,27 @@ from leadloop.errors import SettingsError
 BUSY_TIMEOUT_MS = 10_000
 
 
+def parse_url(database_url: str) -> URL:
+    """Raises SettingsError for a URL that SQLAlchemy cannot read; it is not quoted, as it may hold a password."""
+    try:
+        return make_url(database_url)
+    except (ArgumentError, ValueError) as caught:  # ValueError: a port that is no number
+        raise SettingsError("DATABASE_URL is not a database URL that leadloop understands.") from caught
+
+
+def sqlite_file(database_url: str) -> Path | None:
+    """The file of a SQLite database, None for another one."""
+    url = parse_url(database_url)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
 def make_engine(database_url: str, *, pool_size: int = 10) -> Engine:
     """An engine for `database_url` (sqlite:///… or postgresql+psycopg://…). It connects at first use.
 
     SQLite: WAL, synchronous=FULL (a commit is on the disk before we answer), foreign keys, explicit BEGIN.
     Raises SettingsError for a URL that SQLAlchemy cannot read.
     """
-    try:
-        url = make_url(database_url)
-    except ArgumentError as caught:
-        raise SettingsError("DATABASE_URL is not a database URL that leadloop understands.") from caught
+    url = parse_url(database_url)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
             url,

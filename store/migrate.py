@@ -52,4 +52,4 @@ def find_schema_problem(engine: Engine) -> str | None:
     known = {script.revision for script in ScriptDirectory.from_config(make_config()).walk_revisions()}
     if found is not None and found not in known:
         return f"The database is of a newer leadloop (revision {found}): upgrade leadloop, or restore the backup."
-    return "The database is not of this version yet: run leadloop db upgrade."
+    return "The database is not of this version yet: run leadloop db upgrade (leadloop run does it by itself)."

@@ -6,9 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy.engine import make_url
 
 from leadloop.errors import NeedsHuman, SettingsError
+from store.engine import sqlite_file
+
+NO_KEY = (
+    "LEADLOOP_SECRET_KEY is not set, and leadloop seals every stored secret with it. leadloop run makes one in a file beside"
+    " the database (leadloop config apply does, too, when it makes a SQLite database); for processes elsewhere make one"
+    ' with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
 
 
 class SecretUnopened(NeedsHuman, SettingsError):
@@ -47,6 +53,16 @@ class FernetVault:
             raise SecretUnopened from None
 
 
+class KeylessVault:
+    """Stands where there is no key: nothing is amiss until a secret is to be sealed or opened."""
+
+    def seal(self, plain: str) -> str:
+        raise SettingsError(NO_KEY)
+
+    def open(self, sealed: str) -> str:
+        raise SettingsError(NO_KEY)
+
+
 def fingerprint(plain: str) -> str:
     """A short fingerprint of a secret, to notice that it changed; it does not reveal the secret."""
     return hashlib.sha256(b"leadloop fingerprint\0" + plain.encode()).hexdigest()[:16]
@@ -54,16 +70,17 @@ def fingerprint(plain: str) -> str:
 
 def key_file_for(database_url: str) -> Path:
     """Where `leadloop run` keeps a key that it made itself: beside a SQLite database, else in the working folder."""
-    url = make_url(database_url)
-    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
-        return Path(url.database).with_suffix(".key")
-    return Path("leadloop.key")
+    file = sqlite_file(database_url)
+    return file.with_suffix(".key") if file is not None else Path("leadloop.key")
 
 
 def read_or_make_key(path: Path, *, may_make: bool) -> tuple[str | None, bool]:
-    """The key in `path`, made with mode 600 when it is missing and `may_make`. Returns (key, whether it is new)."""
+    """The key in `path`, made with mode 600 when it is missing and `may_make`. Returns (key, whether it is new).
+
+    Raises SettingsError when the file cannot be read or written, or holds no key.
+    """
     try:
-        return path.read_text().strip(), False
+        return _read_key(path), False
     except FileNotFoundError:
         if not may_make:
             return None, False
@@ -71,9 +88,33 @@ def read_or_make_key(path: Path, *, may_make: bool) -> tuple[str | None, bool]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text().strip(), False
+        return _read_key(path), False
+    except OSError as caught:
+        raise SettingsError(
+            f"The key that seals secrets cannot be written to {path.absolute()} ({caught.strerror}): start leadloop in a"
+            " folder that it may write to, or set LEADLOOP_SECRET_KEY and DATABASE_URL."
+        ) from caught
     with os.fdopen(descriptor, "w") as file:
         file.write(key + "\n")
         file.flush()
         os.fsync(file.fileno())
     return key, True
+
+
+def _read_key(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+        Fernet(key)
+    except FileNotFoundError:
+        raise
+    except OSError as caught:
+        raise SettingsError(
+            f"{path.absolute()}, the key that seals secrets, cannot be read ({caught.strerror}): give the user that leadloop"
+            " runs as the right to read it."
+        ) from caught
+    except ValueError as caught:
+        raise SettingsError(
+            f"{path.absolute()} holds no Fernet key: put the one back that was in it, or remove the file and apply the"
+            " configuration file again."
+        ) from caught
+    return key

@@ -18,7 +18,7 @@ from configuration.export import export_data, export_text
 from configuration.mistakes import Mistake
 from configuration.reading import STDIN
 from configuration.reference import sample_text
-from leadloop.cli.services import services_for
+from leadloop.cli.services import make_database, services_for
 from leadloop.ports import Services
 
 MISTAKES = 1
@@ -70,6 +70,8 @@ def apply_(ctx: click.Context, file: str | None, dry_run: bool, as_json: bool) -
 
     FILE is a TOML file, - for standard input; without one it is that of LEADLOOP_CONFIG.
 
+    A SQLite database that is not there yet is made, with the key that seals secrets, as leadloop run makes them.
+
     Exit code 1 when FILE has mistakes; then nothing is changed.
     """
     name = _file(ctx, file)
@@ -81,6 +83,9 @@ def apply_(ctx: click.Context, file: str | None, dry_run: bool, as_json: bool) -
             _print_mistakes(name, checked, Console(stderr=True, soft_wrap=True))
             click.secho(f"{_plural(len(checked.mistakes), 'mistake')}; nothing was changed.", bold=True, err=True)
         ctx.exit(MISTAKES)
+    if not dry_run:
+        for made in make_database(ctx.obj.settings):
+            click.echo(f"Made {made}.", err=True)
     with _services(ctx) as services:
         changes = _apply(services, checked.config, dry_run=dry_run)
     if as_json:

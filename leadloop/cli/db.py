@@ -2,7 +2,8 @@
 
 import rich_click as click
 
-from leadloop.cli.services import upgrade_database
+from leadloop.cli.sandbox_database import tell_which, with_sandbox
+from leadloop.cli.services import read_database_revision, upgrade_database
 from store.migrate import head_revision
 
 
@@ -18,7 +19,9 @@ def upgrade(ctx: click.Context) -> None:
 
     Safe to repeat, and safe to start from several machines at once: one does it, the others wait.
     """
-    before, after = upgrade_database(ctx.obj.settings)
+    settings = with_sandbox(ctx.obj.settings)
+    tell_which(ctx.obj.settings, settings)
+    before, after = upgrade_database(settings)
     if before == after:
         click.echo(f"The database is of this version already (revision {after}).")
     else:
@@ -29,11 +32,8 @@ def upgrade(ctx: click.Context) -> None:
 @click.pass_context
 def current(ctx: click.Context) -> None:
     """Print the database's revision; exit code 1 when it is not this version's."""
-    from store.engine import make_engine
-    from store.migrate import read_revision
-
-    engine = make_engine(ctx.obj.settings.database_url)
-    found = read_revision(engine)
-    engine.dispose()
+    settings = with_sandbox(ctx.obj.settings)
+    tell_which(ctx.obj.settings, settings)
+    found = read_database_revision(settings)
     click.echo(found or "empty")
     ctx.exit(0 if found == head_revision() else 1)

@@ -7,17 +7,18 @@ import rich_click as click
 from flask import Flask
 
 from leadloop.cli import start_logging
+from leadloop.cli.from_environ import NumberFromEnviron
 from leadloop.cli.services import close_services, open_services, require_schema
 from leadloop.ports import Services
 from leadloop.serving import WebServer
-from leadloop.settings import Settings
+from leadloop.settings import LEAST_THREADS, Settings
 from workers.bell import connect
 
 
 @click.command()
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address to listen on.")  # noqa: S104
-@click.option("--port", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
-@click.option("--processes", default=2, show_default=True, envvar="WEB_CONCURRENCY", type=click.IntRange(1, 64))
+@click.option("--port", default=8000, show_default=True, envvar="PORT", type=NumberFromEnviron(1, 65535))
+@click.option("--processes", default=2, show_default=True, envvar="WEB_CONCURRENCY", type=NumberFromEnviron(1, 64))
 @click.pass_context
 def web(ctx: click.Context, host: str, port: int, processes: int) -> None:
     """Receive Meta's webhooks and serve the API.
@@ -46,7 +47,12 @@ def web(ctx: click.Context, host: str, port: int, processes: int) -> None:
 
 @click.command()
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="To use several cores.")
-@click.option("--threads", default=None, type=click.IntRange(1, 512), help="Calls side by side in each process.")
+@click.option(
+    "--threads",
+    default=None,
+    type=click.IntRange(LEAST_THREADS, 512),
+    help="Calls side by side in each process; with fewer than four, one slow destination could hold up the others.",
+)
 @click.option("--parent", type=int, hidden=True, help="Stop when the process of this id is no longer the parent.")
 @click.pass_context
 def worker(ctx: click.Context, processes: int, threads: int | None, parent: int | None) -> None:

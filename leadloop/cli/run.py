@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,24 +11,31 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import rich_click as click
 from flask import Flask
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from configuration.apply import apply
 from configuration.check import check_file, check_text
 from configuration.configured import Change
+from configuration.entries import Config
 from leadloop.cli import start_logging
-from leadloop.cli.services import (
-    close_services,
-    open_services,
-    upgrade_database,
-    with_secret_key,
-    write_sandbox_environ,
+from leadloop.cli.from_environ import NumberFromEnviron
+from leadloop.cli.sandbox_database import (
+    SANDBOX_DATABASE_URL,
+    note_file,
+    refuse_other_database,
+    refuse_other_file,
+    use_sandbox_database,
+    write_note,
 )
+from leadloop.cli.services import close_services, open_services, upgrade_database, with_secret_key
 from leadloop.errors import SettingsError
 from leadloop.ports import Services
 from leadloop.serving import WebServer
@@ -41,7 +49,7 @@ SANDBOX_MODES = ("always", "auto", "never")
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, envvar="PORT", type=click.IntRange(1, 65535))
+@click.option("--port", default=8000, show_default=True, envvar="PORT", type=NumberFromEnviron(1, 65535))
 @click.option(
     "--sandbox",
     "sandbox_mode",
@@ -55,16 +63,26 @@ SANDBOX_MODES = ("always", "auto", "never")
     "--processes",
     default=min(2, os.cpu_count() or 1),
     show_default=True,
-    type=click.IntRange(1, 16),
+    envvar="WEB_CONCURRENCY",
+    type=NumberFromEnviron(1, 64),
     help="Each receives and works; two make use of a second core.",
 )
-@click.option("--sandbox-port", default=8001, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--sandbox-port",
+    default=8001,
+    show_default=True,
+    envvar="LEADLOOP_SANDBOX_PORT",
+    type=NumberFromEnviron(1, 65535),
+)
 @click.pass_context
 def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, processes: int, sandbox_port: int) -> None:
     """Everything in one go: receives notices, reads leads, fills the CRM, rings the sales team.
 
     On SQLite, or whatever DATABASE_URL says; brings the database up to date by itself and applies LEADLOOP_CONFIG.
     Ctrl-C finishes what is in hand.
+
+    The sandbox has a database of its own, leadloop-sandbox.db, unless DATABASE_URL is set; it never takes the place of a
+    real configuration.
 
     [b]Examples[/]
 
@@ -77,20 +95,24 @@ def run(ctx: click.Context, host: str, port: int, sandbox_mode: str, processes: 
     if not with_sandbox:
         settings.require_meta()
     start_logging(settings)
-    _require_free(host, port, "--port")
+    _require_free(host, port, "--port", "PORT")
+    config = _read_config(settings, for_sandbox=with_sandbox)
+    real_app = bool(settings.meta_app_secrets)
+    if with_sandbox:
+        _require_free("127.0.0.1", sandbox_port, "--sandbox-port", "LEADLOOP_SANDBOX_PORT")
+        settings = use_sandbox_database(settings)
     settings = with_secret_key(settings, may_make=True)
     upgrade_database(settings)
     sandbox = None
     if with_sandbox:
-        _require_free("127.0.0.1", sandbox_port, "--sandbox-port")
         sandbox = RunningSandbox(settings, host=host, port=port, sandbox_port=sandbox_port)
         settings = sandbox.settings
     try:
-        applied = _configure(settings, sandbox)
+        applied = _configure(settings, config, sandbox)
         if sandbox is not None:
             sandbox.start()
-            write_sandbox_environ(settings)
-        _tell(host, port, settings, sandbox, applied)
+            write_note(settings)
+        _tell(host, port, settings, sandbox, applied, real_app=real_app)
         _serve(settings, f"{host}:{port}", processes)
     finally:
         if sandbox is not None:
@@ -149,39 +171,51 @@ def _sandbox_secret(settings: Settings) -> str:
     return hashlib.sha256(b"leadloop sandbox\0" + settings.leadloop_secret_keys[0].encode()).hexdigest()[:32]
 
 
-def _configure(settings: Settings, sandbox: RunningSandbox | None) -> list[Change]:
-    """Apply LEADLOOP_CONFIG, or the sandbox's own configuration when there is none. Returns what changed."""
-    if settings.leadloop_config:
-        checked = check_file(settings.leadloop_config, settings.environ)
-    elif sandbox is not None:
-        checked = check_text(demo_config(sandbox.options, sandbox.url), settings.environ)
-    else:
-        return []
-    config = checked.config
-    if config is None:
+def _read_config(settings: Settings, *, for_sandbox: bool) -> Config | None:
+    """What LEADLOOP_CONFIG says, None when it is not set. SettingsError for mistakes, and for what the sandbox may not use."""
+    if not settings.leadloop_config:
+        return None
+    checked = check_file(settings.leadloop_config, settings.environ)
+    if checked.config is None:
         more = f" And {len(checked.mistakes) - 1} more." if len(checked.mistakes) > 1 else ""
         raise SettingsError(
             f"LEADLOOP_CONFIG: {str(checked.mistakes[0]).rstrip('.')}.{more}"
             f" See all with: leadloop config check {settings.leadloop_config}"
         )
+    if for_sandbox:
+        refuse_other_file(checked.config, settings.leadloop_config)
+    return checked.config
+
+
+def _configure(settings: Settings, config: Config | None, sandbox: RunningSandbox | None) -> list[Change]:
+    """Apply `config`, or the sandbox's own configuration when there is none. Returns what changed."""
+    if config is None and sandbox is not None:
+        config = check_text(demo_config(sandbox.options, sandbox.url), settings.environ).config
+    if config is None:
+        return []
+    wanted = config
     services = open_services(settings)
-    token = settings.meta_access_token
+
+    def run(session: Session) -> list[Change]:
+        if sandbox is not None:
+            refuse_other_database(session, services.vault)
+        return apply(session, wanted, services.vault, services.now(), system_token=settings.meta_access_token)
+
     try:
-        return services.writer.write(
-            lambda session: apply(session, config, services.vault, services.now(), system_token=token)
-        )
+        return services.writer.write(run)
     finally:
         close_services(services)
 
 
-def _require_free(host: str, port: int, option: str) -> None:
+def _require_free(host: str, port: int, option: str, variable: str) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as caught:
             raise SettingsError(
-                f"Port {port} on {host} cannot be used ({caught.strerror}); choose another with {option}."
+                f"Port {port} on {host} cannot be used ({caught.strerror}); choose another with {option}, or in the"
+                f" environment: {variable}={min(port + 80, 65535)} make run."
             ) from caught
 
 
@@ -220,25 +254,44 @@ def _database_label(settings: Settings) -> str:
     return make_url(settings.database_url).render_as_string(hide_password=True)
 
 
-def _tell(host: str, port: int, settings: Settings, sandbox: RunningSandbox | None, changes: list[Change]) -> None:
+def _tell(
+    host: str, port: int, settings: Settings, sandbox: RunningSandbox | None, changes: list[Change], *, real_app: bool
+) -> None:
     url = f"http://{host}:{port}"
-    lines = [f"[b]leadloop[/] is starting at [b cyan]{url}[/]   (database: {_database_label(settings)})", ""]
+    program = program_name()
+    if real_app and settings.database_url == SANDBOX_DATABASE_URL:  # or the commands would be about the real database
+        program = f"DATABASE_URL={SANDBOX_DATABASE_URL} {program}"
+    lines = [f"[b]leadloop[/] is starting at [b cyan]{url}[/]   (database: {escape(_database_label(settings))})", ""]
     if sandbox is None:
         lines += [
             f"Meta's webhook address:  [cyan]{url}/webhooks/meta[/]  behind your HTTPS name",
-            "See what comes in:       leadloop leads list",
-            "See what waits:          leadloop work list",
+            f"See what comes in:       {escape(program)} leads list",
+            f"See what waits:          {escape(program)} work list",
         ]
+        if note_file(settings.database_url).is_file():
+            lines += [
+                "",
+                "[yellow]The sandbox ran on this database: invented leads are in it.[/] Another DATABASE_URL begins anew.",
+            ]
     else:
         lines += [
             f"[b]Try it:[/] open [b cyan]{sandbox.url}[/] and press [b]Submit a lead[/].",
             "Watch it travel: Meta's notice → the answers read → the CRM → the alert, each with its time.",
             "",
-            "See the leads:           leadloop leads list",
-            "One lead's whole story:  leadloop leads show LEADGEN_ID",
+            f"See the leads:           {escape(program)} leads list",
+            f"One lead's whole story:  {escape(program)} leads show LEADGEN_ID",
             "With your own Meta app:  README.md, Connect your Page",
         ]
     lines += [f"Health, numbers, API:    {url}/   {url}/metrics   {url}/api/v1/docs", "", "Ctrl-C stops it."]
     Console(stderr=True).print(Panel("\n".join(lines), expand=False, border_style="cyan"))
     for change in changes:
         click.echo(f"  {change}", err=True)
+
+
+def program_name() -> str:
+    """How the command is called in this shell: `make run` puts nothing on the PATH."""
+    beside = Path(sys.executable).parent / "leadloop"
+    if shutil.which("leadloop") or not beside.is_file():
+        return "leadloop"
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from dotenv import dotenv_values
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
+from leadloop.cli.sandbox_database import tell_which, with_sandbox
 from leadloop.errors import SettingsError
 from leadloop.http import HttpDoor
 from leadloop.logs import get_logger
@@ -18,11 +18,12 @@ from leadloop.settings import Settings
 from meta_graph.client import GraphClient
 from meta_graph.usage import UsageHint
 from store.counters import DatabaseCounters
-from store.engine import make_engine, make_reader
+from store.database_errors import explain
+from store.engine import make_engine, make_reader, sqlite_file
 from store.figures import OTHER
 from store.lanes import Rest, graph_lane, rest_lane
-from store.migrate import find_schema_problem, upgrade
-from store.vault import FernetVault, key_file_for, read_or_make_key
+from store.migrate import find_schema_problem, read_revision, upgrade
+from store.vault import NO_KEY, FernetVault, KeylessVault, key_file_for, read_or_make_key
 from store.writer import GroupWriter
 from workers.bell import RqBell, SilentBell
 
@@ -35,7 +36,10 @@ def now_utc() -> datetime:
 
 def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: int = 10) -> Services:
     """Services on the database of `settings`. Without `bell`: RQ's when REDIS_URL is set, else a silent one."""
-    settings = with_secret_key(settings, may_make=False)
+    return _open(with_secret_key(settings, may_make=False), bell=bell, pool_size=pool_size)
+
+
+def _open(settings: Settings, *, bell: Bell | None = None, pool_size: int = 10) -> Services:
     engine = make_engine(settings.database_url, pool_size=pool_size)
     writer = GroupWriter(engine)
     counters = DatabaseCounters(writer)
@@ -58,7 +62,7 @@ def open_services(settings: Settings, *, bell: Bell | None = None, pool_size: in
         read=make_reader(engine),
         writer=writer,
         bell=bell,
-        vault=FernetVault(settings.leadloop_secret_keys),
+        vault=FernetVault(settings.leadloop_secret_keys) if settings.leadloop_secret_keys else KeylessVault(),
         counters=counters,
         now=now_utc,
         graph=graph,
@@ -74,86 +78,102 @@ def close_services(services: Services) -> None:
     services.engine.dispose()
 
 
-def write_sandbox_environ(settings: Settings) -> None:
-    """Note how the sandbox that serves this database is reached, so that commands beside `leadloop run --sandbox` ask it
-    and not the real Meta. It is forgotten as soon as META_APP_SECRET is set."""
-    path = _sandbox_file(settings)
-    path.touch(mode=0o600)
-    path.write_text(
-        f"META_APP_ID={settings.meta_app_id}\nMETA_APP_SECRET={settings.meta_app_secrets[0]}\n"
-        f"META_ACCESS_TOKEN={settings.meta_access_token}\nMETA_GRAPH_URL={settings.meta_graph_url}\n"
-    )
-
-
-def with_sandbox(settings: Settings) -> Settings:
-    """Settings that talk to the sandbox, when no Meta app is configured and a sandbox was started on this database."""
-    if settings.meta_app_secrets or not _sandbox_file(settings).is_file():
-        return settings
-    noted = dotenv_values(_sandbox_file(settings))
-    return settings.with_(
-        meta_app_id=noted.get("META_APP_ID") or "",
-        meta_app_secrets=(noted.get("META_APP_SECRET") or "",),
-        meta_access_token=noted.get("META_ACCESS_TOKEN") or "",
-        meta_graph_url=noted.get("META_GRAPH_URL") or settings.meta_graph_url,
-    )
-
-
-def _sandbox_file(settings: Settings) -> Path:
-    return key_file_for(settings.database_url).with_suffix(".sandbox")
-
-
 @contextlib.contextmanager
 def services_for(settings: Settings) -> Iterator[Services]:
-    """Services for one command; the database must be of this version."""
-    services = open_services(with_sandbox(settings))
+    """Services for one command. The database must be of this version; a key is needed only once a secret is used.
+
+    Raises SettingsError, also for a database that goes away meanwhile.
+    """
+    used = with_sandbox(settings)
+    tell_which(settings, used)
+    services = _open(_with_key_if_any(used))
     try:
         require_schema(services)
         yield services
+    except (OperationalError, InterfaceError) as caught:
+        raise SettingsError(explain(caught, used.database_url)) from None
     finally:
         close_services(services)
 
 
+class NoDatabaseYet(SettingsError):
+    """Nothing has made the database so far."""
+
+
 def require_schema(services: Services) -> None:
     """Raise SettingsError when the database cannot be reached or is not of this version."""
+    file = sqlite_file(services.settings.database_url)
+    if file is not None and file.parent.is_dir() and not file.exists():
+        raise NoDatabaseYet(
+            f"There is no database yet ({file}): leadloop run makes it, and so do leadloop config apply and leadloop db"
+            " upgrade. Or this is not its folder."
+        )
     try:
         problem = find_schema_problem(services.engine)
     except SQLAlchemyError as caught:
-        raise SettingsError(
-            f"The database of DATABASE_URL cannot be reached ({type(caught).__name__}): check that it runs and that the"
-            " URL is right."
-        ) from None
+        raise SettingsError(explain(caught, services.settings.database_url)) from None
     if problem:
         raise SettingsError(problem)
 
 
 def upgrade_database(settings: Settings) -> tuple[str | None, str | None]:
-    """Run the migrations; the revision before and after. SettingsError when the database cannot be reached."""
+    """Run the migrations; the revision before and after. SettingsError when the database cannot be reached.
+
+    A SQLite file is made for its owner only, as it holds people's names and numbers.
+    """
+    file = sqlite_file(settings.database_url)
+    if file is not None:
+        with contextlib.suppress(OSError):  # said better when it is opened
+            file.touch(mode=0o600)
     engine = make_engine(settings.database_url)
     try:
         return upgrade(engine)
     except SQLAlchemyError as caught:
-        raise SettingsError(
-            f"The database of DATABASE_URL cannot be upgraded ({type(caught).__name__}): check that it runs, that the"
-            " URL is right, and that there is room on the disk."
-        ) from caught
+        raise SettingsError(explain(caught, settings.database_url, what="upgraded")) from caught
     finally:
         engine.dispose()
+
+
+def read_database_revision(settings: Settings) -> str | None:
+    """The database's revision, None for an empty one or none. SettingsError when it cannot be reached."""
+    file = sqlite_file(settings.database_url)
+    if file is not None and file.parent.is_dir() and not file.exists():
+        return None
+    engine = make_engine(settings.database_url)
+    try:
+        return read_revision(engine)
+    except SQLAlchemyError as caught:
+        raise SettingsError(explain(caught, settings.database_url)) from None
+    finally:
+        engine.dispose()
+
+
+def make_database(settings: Settings) -> tuple[str, ...]:
+    """Make a SQLite database that is not there yet, with its key, as `leadloop run` does. What was made, in words."""
+    settings = with_sandbox(settings)
+    file = sqlite_file(settings.database_url)
+    if file is None or (file.exists() and file.stat().st_size > 0):
+        return ()
+    key = key_file_for(settings.database_url)
+    makes_key = not settings.leadloop_secret_keys and not key.exists()
+    if makes_key:
+        read_or_make_key(key, may_make=True)
+    upgrade_database(settings)
+    kept = f"{key}, the key that seals what is secret in it: keep a copy"
+    return (f"the database {file}", kept) if makes_key else (f"the database {file}",)
 
 
 def with_secret_key(settings: Settings, *, may_make: bool) -> Settings:
     """Settings with a key to seal secrets: the environment's, else the file's beside the database.
 
-    Raises SettingsError when there is none and `may_make` is false.
+    Raises SettingsError when there is none and `may_make` is false, or when the file is of no use.
     """
     if settings.leadloop_secret_keys:
         return settings
     path = key_file_for(settings.database_url)
     key, new = read_or_make_key(path, may_make=may_make)
     if key is None:
-        raise SettingsError(
-            "LEADLOOP_SECRET_KEY is not set, and leadloop seals every stored secret with it. Make one with: python -c"
-            ' "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-        )
+        raise SettingsError(NO_KEY)
     if new:
         log.warning("secret_key_made", file=str(Path(path).absolute()), note="keep a copy: stored secrets need it")
     return settings.with_(leadloop_secret_keys=(key,))
@@ -163,6 +183,12 @@ def _note_call(counters: DatabaseCounters, edge: str, code: str, page_id: str | 
     """Count one exchange with Graph. Pages that are in no configuration become "other" where the sums are shown."""
     counters.add("leadloop_graph_calls_total", edge=edge, code=code, page=page_id or OTHER)
     counters.observe("leadloop_graph_seconds", seconds, edge=edge)
+
+
+def _with_key_if_any(settings: Settings) -> Settings:
+    if settings.leadloop_secret_keys or key_file_for(settings.database_url).exists():
+        return with_secret_key(settings, may_make=False)
+    return settings
 
 
 class _UsageNotes:
