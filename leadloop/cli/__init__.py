@@ -1,6 +1,7 @@
 """The `leadloop` command: a file for each group of commands."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -10,9 +11,11 @@ import rich_click as click
 import structlog
 
 from leadloop import __version__
-from leadloop.errors import SettingsError
+from leadloop.cli.failures import WRONG_SETTINGS, Refused, print_as_json
+from leadloop.cli.streams import close_streams, prepare_streams
+from leadloop.errors import LeadloopError, SettingsError
 from leadloop.logs import configure_logs, configure_sentry
-from leadloop.settings import Settings, read_settings
+from leadloop.settings import Settings, read_settings, tidy_environ
 
 COMMANDS = {
     "run": "leadloop.cli.run:run",
@@ -52,6 +55,33 @@ class Context:
 class LazyGroup(click.RichGroup):
     """Imports a command when it is asked for, so that `leadloop --help` answers at once."""
 
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run the command and end the process. Whatever fails is told here: with --json as an object on stdout, else in
+        words on stderr, with the same exit code."""
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given
+        try:
+            tidy_environ()
+            code = super().main(given, *rest, **(extra | {"standalone_mode": not as_json}))
+        except (click.ClickException, SettingsError) as caught:
+            if as_json:
+                print_as_json(caught)
+            else:  # click has told its own by itself
+                click.echo(f"leadloop: {caught}", err=True)
+            sys.exit(caught.exit_code if isinstance(caught, click.ClickException) else WRONG_SETTINGS)
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LeadloopError as caught:
+            if isinstance(caught, SettingsError):  # a secret that does not open is both
+                raise
+            raise Refused(caught.message, code=caught.code, action=caught.action) from caught
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -74,14 +104,17 @@ def cli(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """The entry point: settings that are missing or malformed end with one sentence and exit code 2."""
+    """The entry point."""
     # Until start_logging() says otherwise: stdout is for what was asked for, and may be read by a program.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    prepare_streams(for_programs="--json" in sys.argv[1:])
     try:
-        cli.main(standalone_mode=True)
-    except SettingsError as caught:
-        click.echo(f"leadloop: {caught}", err=True)
-        sys.exit(2)
+        cli.main()
+    except OSError as caught:
+        close_streams(caught)
+    except SystemExit:
+        close_streams()
+        raise
 
 
 def start_logging(settings: Settings) -> None:

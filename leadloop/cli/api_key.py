@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leadloop.cli.failures import Refused
 from leadloop.leads import iso_utc
 from leadloop.ports import Services
 from store.api_keys import ApiKeyError, create_key, list_keys, revoke_key, tidy_name
@@ -45,13 +46,14 @@ def create(ctx: click.Context, name: str, as_json: bool) -> None:
         with _services(ctx) as services:
             plain = services.writer.write(lambda session: create_key(session, name, services.now()))
     except ApiKeyError as caught:
-        raise click.ClickException(str(caught)) from caught
+        raise Refused(str(caught)) from caught
     if as_json:
         click.echo(json.dumps({"name": tidy_name(name), "key": plain}, ensure_ascii=False))
         return
     click.echo("Keep this key now: it is not kept here and cannot be shown again.", err=True)
     click.echo(plain)
-    click.echo("Try it: curl -H 'Authorization: Bearer ll_…' http://127.0.0.1:8000/api/v1/leads", err=True)
+    click.echo("Try it: curl -H 'Authorization: Bearer ll_…' http://YOUR-LEADLOOP/api/v1/leads", err=True)
+    click.echo("YOUR-LEADLOOP is where leadloop run or web listens, by default 127.0.0.1:8000.", err=True)
 
 
 @api_key.command("list")
@@ -87,9 +89,10 @@ def revoke(ctx: click.Context, name: str, as_json: bool) -> None:
         with _services(ctx) as services:
             revoked = services.writer.write(lambda session: revoke_key(session, name, services.now()))
     except ApiKeyError as caught:
-        raise click.ClickException(str(caught)) from caught
+        raise Refused(str(caught)) from caught
     if not revoked:
-        raise click.ClickException(f"No key named {name!r} is in force: leadloop api-key list shows those there are.")
+        action = "leadloop api-key list shows those there are."
+        raise Refused(f"No key named {name!r} is in force.", code="not_found", action=action)
     click.echo(json.dumps({"name": tidy_name(name), "revoked": True}) if as_json else f"The key {name!r} is revoked.")
 
 

@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 from crm_adapters import BrokenAdapter, adapter_kinds
 from crm_adapters.base import CrmAdapter, Earlier
 from crm_adapters.catalogue import describe
-from leadloop.cli.services import services_for
-from leadloop.errors import LeadloopError
+from leadloop.cli.failures import Refused
+from leadloop.cli.services import NoDatabaseYet, services_for
 from leadloop.lead_reading import card_to_row
 from leadloop.leads import Answer, LeadCard
 from leadloop.ports import Services
+from leadloop.settings import Settings
+from store.leads import LeadFilter, list_leads
 from store.models import Connection, Lead
 from store.routing import find_mapping
 from workers.deliveries import make_adapter, make_card
@@ -36,21 +38,30 @@ def crm() -> None:
 def list_(ctx: click.Context, as_json: bool) -> None:
     """The adapters there are, with their settings, and the connections that use them."""
     adapters = [_describe(kind) for kind in adapter_kinds()]
-    with services_for(ctx.obj.settings) as services, services.read() as session:
-        rows = session.scalars(select(Connection).where(Connection.removed_at.is_(None)).order_by(Connection.position))
-        connections = [{"name": row.name, "adapter": row.adapter} for row in rows]
     if as_json:
-        click.echo(json.dumps({"adapters": adapters, "connections": connections}, ensure_ascii=False, indent=2))
+        told = {"adapters": adapters, "connections": _list_connections(ctx.obj.settings)}
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
     table = Table("adapter", "CRM", "settings", box=None, header_style="bold")
     for adapter in adapters:
         settings = ", ".join(_setting_words(setting) for setting in adapter["settings"])
         table.add_row(adapter["kind"], adapter["label"], Text(settings))
-    Console().print(table)
+    Console().print(table)  # before the database is asked: adapters are there without one
+    connections = _list_connections(ctx.obj.settings)
     for connection in connections:
         click.echo(f"connection {connection['name']}: {connection['adapter']}")
     if not connections:
         click.echo("No connection yet: add [[connections]] to the configuration file.")
+
+
+def _list_connections(settings: Settings) -> list[dict[str, str]]:
+    """Those of the configuration; none where there is no database yet."""
+    query = select(Connection).where(Connection.removed_at.is_(None)).order_by(Connection.position)
+    try:
+        with services_for(settings) as services, services.read() as session:
+            return [{"name": row.name, "adapter": row.adapter} for row in session.scalars(query)]
+    except NoDatabaseYet:
+        return []
 
 
 @crm.command()
@@ -66,10 +77,7 @@ def fields(ctx: click.Context, connection: str, as_json: bool) -> None:
             if as_json:
                 click.echo("[]")
             return
-        try:
-            found = adapter.read_fields()
-        except LeadloopError as caught:
-            raise click.ClickException(f"{caught.message} {caught.action}") from caught
+        found = adapter.read_fields()
     if as_json:
         listed = [
             {
@@ -99,10 +107,7 @@ def check(ctx: click.Context, connection: str, as_json: bool) -> None:
     """Prove the credentials and rights of CONNECTION. Leaves nothing behind in the CRM; exit code 1 when it fails."""
     with services_for(ctx.obj.settings) as services:
         adapter = make_adapter(_get_connection(services, connection), services)
-        try:
-            results = adapter.check()
-        except LeadloopError as caught:
-            raise click.ClickException(f"{caught.message} {caught.action}") from caught
+        results = adapter.check()
     if as_json:
         listed = [{"name": one.name, "ok": one.ok, "found": one.found, "mend": one.mend} for one in results]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
@@ -129,6 +134,8 @@ def try_(
 
     Without --dry-run the lead really goes to the CRM (a made-up one too: delete it there afterwards).
     """
+    if made_up and leadgen_id is not None:
+        raise click.UsageError("Give --lead ID or --made-up, not both.")
     with services_for(ctx.obj.settings) as services:
         row = _get_connection(services, connection)
         adapter = make_adapter(row, services)
@@ -136,15 +143,12 @@ def try_(
             lead = _find_lead(session, leadgen_id, made_up=made_up)
             mapping = find_mapping(session, connection=connection, form_id=lead.form_id)
         card = make_card(adapter, lead.card or {}, mapping)
-        try:
-            if dry_run:
-                _print_preview(adapter, card, as_json=as_json)
-                return
-            ref = adapter.push_lead(card, Earlier(maybe_pushed=True))
-            for step in adapter.steps:
-                getattr(adapter, f"step_{step}")(card, ref)
-        except LeadloopError as caught:
-            raise click.ClickException(f"{caught.message} {caught.action}") from caught
+        if dry_run:
+            _print_preview(adapter, card, as_json=as_json)
+            return
+        ref = adapter.push_lead(card, Earlier(maybe_pushed=True))
+        for step in adapter.steps:
+            getattr(adapter, f"step_{step}")(card, ref)
     if as_json:
         click.echo(json.dumps({"kind": ref.kind, "id": ref.id, "url": ref.url}))
     else:
@@ -189,18 +193,18 @@ def _get_connection(services: Services, name: str) -> Connection:
         if row.name == name:
             return row
     known = ", ".join(sorted(row.name for row in rows)) or "none yet"
-    raise click.ClickException(f"There is no connection {name!r} in the configuration; there are: {known}.")
+    raise Refused(f"There is no connection {name!r} in the configuration; there are: {known}.", code="not_found")
 
 
 def _find_lead(session: Session, leadgen_id: str | None, *, made_up: bool) -> Lead:
     if leadgen_id is not None:
         lead = session.scalar(select(Lead).where(Lead.leadgen_id == leadgen_id))
         if lead is None or lead.card is None:
-            raise click.ClickException(f"Lead {leadgen_id} is not here, or has not been read from Meta yet.")
+            raise Refused(f"Lead {leadgen_id} is not here, or has not been read from Meta yet.", code="not_found")
         return lead
-    last = None if made_up else session.scalar(select(Lead).where(Lead.state == "read").order_by(Lead.id.desc()))
-    if last is not None:
-        return last
+    last = [] if made_up else list_leads(session, LeadFilter(state="read"), limit=1)
+    if last:
+        return last[0]
     card = made_up_lead()
     return Lead(leadgen_id=card.leadgen_id, page_id=card.page_id, form_id=card.form_id, card=card_to_row(card))
 
