@@ -27,15 +27,27 @@ COLUMNS = (
     "email",
     "phone",
     "phone_typed",
+    "company",
+    "job_title",
+    "street_address",
+    "postal_code",
+    "city",
+    "state",
+    "country",
+    "date_of_birth",
+    "gender",
     "page_id",
     "page_name",
     "form_id",
     "form_name",
     "ad_id",
     "ad_name",
+    "adset_id",
     "adset_name",
+    "campaign_id",
     "campaign_name",
     "platform",
+    "is_organic",
     "is_test",
 )
 PAGE = 500
@@ -53,13 +65,22 @@ def inert(text: str) -> str:
     return "'" + text if dangerous and not _NUMBER.match(text) else text
 
 
+def make_private(path: Path) -> None:
+    """Make the file, for its owner only: it will hold people's names and numbers. One that is there keeps its mode."""
+    path.touch(mode=0o600)
+
+
 @contextmanager
 def write_csv(path: Path) -> Iterator[WriteRow]:
     """UTF-8 with a byte-order mark, so that Excel reads İ and ğ right."""
     if str(path) == "-":
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:  # whatever the terminal's encoding is: this is for a file or a program
+            reconfigure(encoding="utf-8", errors="replace", newline="")
         writer = csv.writer(sys.stdout)
         yield lambda row: writer.writerow([inert(cell) for cell in row])
         return
+    make_private(path)
     with path.open("w", encoding="utf-8-sig", newline="", errors="replace") as file:
         writer = csv.writer(file)
         yield lambda row: writer.writerow([inert(cell) for cell in row])
@@ -68,6 +89,7 @@ def write_csv(path: Path) -> Iterator[WriteRow]:
 @contextmanager
 def write_xlsx(path: Path) -> Iterator[WriteRow]:
     """Every cell is text: long ids keep their digits, and nothing is a formula or a link."""
+    make_private(path)
     book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False})
     sheet = book.add_worksheet("Leads")
     sheet.freeze_panes(1, 0)
@@ -94,13 +116,17 @@ EXPORTS: dict[str, Any] = {"csv": write_csv, "xlsx": write_xlsx}
 def export_leads(services: Services, chosen: LeadFilter, path: Path, open_writer: Any) -> int:
     """Write all leads that `chosen` picks, newest first; returns how many. Two passes: the questions, then the rows."""
     questions: dict[str, None] = {}
+    boxes: dict[str, None] = {}
     for card in _cards(services, chosen):
         questions.update(dict.fromkeys(answer.key for answer in card.answers))
+        boxes.update(dict.fromkeys(consent.key for consent in card.consents))
     count = 0
     with open_writer(path) as write:
-        write([*COLUMNS, *(f"answer: {key}" for key in questions)])
+        write([*COLUMNS, *(f"answer: {key}" for key in questions), *(f"consent: {key}" for key in boxes)])
         for card in _cards(services, chosen):
-            write([_text(card, name) for name in COLUMNS] + [_answer(card, key) for key in questions])
+            cells = [_text(card, name) for name in COLUMNS]
+            cells += [_answer(card, key) for key in questions]
+            write(cells + [_consent(card, key) for key in boxes])
             count += 1
     return count
 
@@ -141,3 +167,8 @@ def _text(card: LeadCard, name: str) -> str:
 def _answer(card: LeadCard, key: str) -> str:
     answer = card.find_answer(key)
     return ", ".join(answer.labels or answer.values) if answer else ""
+
+
+def _consent(card: LeadCard, key: str) -> str:
+    """Empty where the form did not have this box."""
+    return next((("yes" if one.checked else "no") for one in card.consents if one.key == key), "")

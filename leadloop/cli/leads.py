@@ -13,10 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from leadloop.cli.failures import Refused
 from leadloop.cli.lead_export import EXPORTS, export_leads
+from leadloop.cli.lead_facts import lead_facts
 from leadloop.cli.services import services_for
+from leadloop.cli.tables import build_table, one_line
 from leadloop.cli.times import SINCE, ago
-from leadloop.errors import LeadloopError
 from leadloop.leads import iso_utc
 from leadloop.ports import Services
 from store.lead_story import LeadStory, collect_story
@@ -52,20 +54,18 @@ def list_(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> No
     if not rows:
         click.echo("No leads yet." if not any(chosen.values()) else "No lead is like that.")
         return
-    table = Table(box=None, header_style="bold")
-    for heading in ("received", "lead", "name", "phone", "form", "state"):
-        table.add_column(heading, no_wrap=heading in ("received", "lead", "phone"))
-    for row in rows:
-        card = row.card or {}
-        table.add_row(
-            ago(row.received_at, now),
-            row.leadgen_id,
-            Text(str(card.get("full_name") or "")),
-            Text(str(card.get("phone") or card.get("phone_typed") or "")),
-            Text(str(card.get("form_name") or row.form_id or "")),
-            _state(row),
-        )
-    Console().print(table)
+    console = Console()
+    lines = [
+        [
+            Text(ago(row.received_at, now)),
+            Text(row.leadgen_id),
+            *(Text(one_line(text)) for text in _shown(row)),
+            Text.from_markup(_state(row)),
+        ]
+        for row in rows
+    ]
+    headings = ("received", "lead", "name", "phone", "form", "state")
+    console.print(build_table(console, headings, lines, yielding={"name", "phone", "form"}))
 
 
 @leads.command()
@@ -73,7 +73,8 @@ def list_(ctx: click.Context, /, limit: int, as_json: bool, **chosen: Any) -> No
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def show(ctx: click.Context, leadgen_id: str, as_json: bool) -> None:
-    """The whole story of one lead, with the time of each hop."""
+    """The whole story of one lead: what is known of it, and the time of each hop. A value that could not be used is shown
+    as it was typed."""
     with services_for(ctx.obj.settings) as services, services.read() as session:
         story = collect_story(session, _get_lead(session, leadgen_id))
     if as_json:
@@ -87,8 +88,11 @@ def show(ctx: click.Context, leadgen_id: str, as_json: bool) -> None:
 @click.option("--event", "event_id", type=int, help="Instead: read this stored notice again.")
 @click.option("--unrouted", is_flag=True, help="Instead: all leads that no route matched.")
 @click.option("--again", is_flag=True, help="Also push to CRMs that have it already (they update their record).")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
-def replay(ctx: click.Context, leadgen_id: str | None, event_id: int | None, unrouted: bool, again: bool) -> None:
+def replay(
+    ctx: click.Context, leadgen_id: str | None, event_id: int | None, unrouted: bool, again: bool, as_json: bool
+) -> None:
     """Read a lead from Meta again, follow the routes as they are now, and try what is not delivered.
 
     Nobody whose alert was sent is rung twice.
@@ -98,6 +102,9 @@ def replay(ctx: click.Context, leadgen_id: str | None, event_id: int | None, unr
     with services_for(ctx.obj.settings) as services:
         count = services.writer.write(lambda session: _replay(session, services, leadgen_id, event_id, again))
         services.bell.ring()
+    if as_json:
+        click.echo(json.dumps({"replayed": count}))
+        return
     click.echo(f"{count} to be worked on now; see leadloop leads show." if count else "Nothing to replay.")
 
 
@@ -114,10 +121,7 @@ def backfill(ctx: click.Context, form_id: str | None, page_id: str | None, since
     rung for them.
     """
     with services_for(ctx.obj.settings) as services:
-        try:
-            totals = _run_backfill(services, since=since, form_id=form_id, page_id=page_id, as_json=as_json)
-        except LeadloopError as caught:
-            raise click.ClickException(f"{caught.message} {caught.action}") from caught
+        totals = _run_backfill(services, since=since, form_id=form_id, page_id=page_id, as_json=as_json)
         services.bell.ring()
     if not as_json:
         click.echo(f"{totals[0]} leads in Meta's list, {totals[1]} of them were missing here and are added.")
@@ -137,12 +141,16 @@ def export(ctx: click.Context, /, csv_path: Path | None, xlsx_path: Path | None,
     """
     if (csv_path is None) == (xlsx_path is None):
         raise click.UsageError("Give one of --csv FILE and --xlsx FILE.")
+    if str(xlsx_path) == "-":
+        raise click.UsageError("A workbook needs a file: give --xlsx FILE. Only --csv takes - for the screen.")
     kind, path = ("csv", csv_path) if csv_path is not None else ("xlsx", xlsx_path)
     with services_for(ctx.obj.settings) as services:
         try:
             count = export_leads(services, LeadFilter(**chosen), path, EXPORTS[kind])  # type: ignore[arg-type]
         except OSError as caught:
-            raise click.ClickException(f"{path} cannot be written: {caught.strerror}.") from caught
+            if str(path) == "-":  # the screen's: said where every command's is
+                raise
+            raise Refused(f"{path} cannot be written: {caught.strerror}.") from caught
     click.echo(f"{count} leads written to {path}.", err=True)
 
 
@@ -181,8 +189,10 @@ def notices(ctx: click.Context, unreadable: bool, limit: int, as_json: bool) -> 
 def _get_lead(session: Any, leadgen_id: str) -> Lead:
     lead = find_lead(session, leadgen_id)
     if lead is None:
-        raise click.ClickException(
-            f"There is no lead {leadgen_id} here. leadloop leads backfill fetches what Meta has and leadloop has not."
+        raise Refused(
+            f"There is no lead {leadgen_id} here.",
+            code="not_found",
+            action="leadloop leads backfill fetches what Meta has and leadloop has not.",
         )
     return lead
 
@@ -191,7 +201,9 @@ def _replay(session: Any, services: Services, leadgen_id: str | None, event_id: 
     now = services.now()
     if event_id is not None:
         if not replay_event(session, event_id, now=now):
-            raise click.ClickException(f"There is no stored notice {event_id}.")
+            raise Refused(
+                f"There is no stored notice {event_id}.", code="not_found", action="leadloop leads notices lists them."
+            )
         return 1
     if leadgen_id is not None:
         chosen = [_get_lead(session, leadgen_id)]
@@ -240,6 +252,13 @@ def _row_json(row: Lead) -> dict[str, Any]:
     }
 
 
+def _shown(row: Lead) -> tuple[str, str, str]:
+    """Name, phone and form, as far as they are known."""
+    card = row.card or {}
+    phone = card.get("phone") or card.get("phone_typed")
+    return str(card.get("full_name") or ""), str(phone or ""), str(card.get("form_name") or row.form_id or "")
+
+
 def _state(row: Lead) -> str:
     if row.state == "read" and row.routed is False:
         return "[yellow]unrouted[/]"
@@ -261,12 +280,8 @@ def _story_lines(story: LeadStory) -> Iterator[Any]:
         title.append("  TEST LEAD", style="bold yellow")
     yield title
     facts = Table.grid(padding=(0, 2))
-    for name in ("full_name", "phone", "email", "form_name", "page_name", "ad_name", "campaign_name", "platform"):
-        if lead.get(name):
-            facts.add_row(Text(name.replace("_", " "), style="dim"), Text(str(lead[name])))
-    for question in lead.get("questions") or []:
-        if question["type"] in ("CUSTOM", "HIDDEN", None):
-            facts.add_row(Text(question["label"] or question["key"], style="dim"), Text(", ".join(question["labels"])))
+    for name, text in lead_facts(lead):
+        facts.add_row(Text(name, style="dim"), Text(text))
     yield facts
     table = Table("when (UTC)", "after", "what happened", box=None, header_style="bold")
     started: datetime | None = None
@@ -282,5 +297,10 @@ def _story_lines(story: LeadStory) -> Iterator[Any]:
     for waiting in data["waiting"]:
         lane = waiting["lane"] or {}
         why = lane if lane.get("message") else waiting
-        parts = [waiting["words"], why.get("message"), f"Mend: {why['action']}" if why.get("action") else None]
+        reason = why.get("message")
+        parts = [
+            waiting["words"] + (":" if reason else "."),
+            reason,
+            f"Mend: {why['action']}" if why.get("action") else None,
+        ]
         yield Text("Waits: " + " ".join(part for part in parts if part), style="yellow")
