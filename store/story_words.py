@@ -52,6 +52,15 @@ def _replayed(detail: Detail) -> str:
     return f"Somebody asked for it to be read again{also}."
 
 
+def _dropped(detail: Detail) -> str:
+    what = {
+        "lead": "Reading it from Meta",
+        "delivery": f"Putting it into {_name(detail, 'connection')}",
+        "notice": f"Ringing {_name(detail, 'notifier')}",
+    }.get(str(detail.get("work")), "Something parked")
+    return f"{what} was dropped by hand: it is not tried any more."
+
+
 def _failing(what: Callable[[Detail], str]) -> Callable[[Detail], str]:
     def say(detail: Detail) -> str:
         reason = str(detail.get("message") or detail.get("code") or "no reason was given").rstrip(".")
@@ -89,4 +98,5 @@ _WORDS: dict[str, Callable[[Detail], str]] = {
     "alerted": _alerted,
     "alert_failed": _failing(lambda detail: f"Ringing {_name(detail, 'notifier')}"),
     "replayed": _replayed,
+    "dropped": _dropped,
 }

@@ -427,3 +427,13 @@ def count_work(session: Session) -> list[tuple[str, str, int]]:
     """(kind, state, rows) for every kind and state there is."""
     query = select(Work.kind, Work.state, func.count(literal(1))).group_by(Work.kind, Work.state)
     return [(kind, state, count) for kind, state, count in session.execute(query)]
+
+
+def drop_parked(session: Session, work_id: int) -> Work | None:
+    """Take away a row that waits for a person, and return what it was. None when it does not (any more)."""
+    row = session.get(Work, work_id, with_for_update=True)
+    if row is None or row.holder is not None or row.state not in ("parked", "failed"):
+        return None
+    session.delete(row)
+    session.flush()
+    return row

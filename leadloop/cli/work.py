@@ -1,18 +1,23 @@
-"""`leadloop work`: what waits, what is parked and why, and waking it."""
+"""`leadloop work`: what waits, what is parked and why, waking it, and giving it up."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
+from leadloop.cli.failures import Refused
 from leadloop.cli.services import services_for
 from leadloop.leads import iso_utc
 from leadloop.ports import Services
+from store.dropping import drop_work
+from store.figures import OTHER, Names, read_names
 from store.lanes import free_lane, list_lanes
 from store.models import Lane, Work
 from store.work import list_work, wake
@@ -23,7 +28,7 @@ MOST_ROWS = 200
 
 @click.group()
 def work() -> None:
-    """What is still to be done, what is parked for a person, and waking it."""
+    """What is still to be done, what is parked for a person, waking it, and giving it up."""
 
 
 @work.command("list")
@@ -40,20 +45,22 @@ def list_(ctx: click.Context, parked: bool, limit: int, as_json: bool) -> None:
     Exit code 1 when something waits for a person.
     """
     with services_for(ctx.obj.settings) as services:
-        rows, lanes, subjects = _read(services, parked=parked, limit=limit)
+        found = _read(services, parked=parked, limit=limit)
+    lanes = found.lanes
     held = [(lane, waiting) for lane, waiting in lanes if lane.hold]
     if as_json:
-        click.echo(json.dumps(_as_json(rows, lanes, subjects, parked=parked), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(_as_json(found, parked=parked), ensure_ascii=False, indent=2))
     else:
-        _print(rows, held if parked else lanes, subjects, now=services.now(), parked=parked)
-    ctx.exit(1 if held or any(row.state in ("parked", "failed") for row in rows) else 0)
+        _print(found, held if parked else lanes, now=services.now(), parked=parked)
+    ctx.exit(1 if held or any(row.state in ("parked", "failed") for row in found.rows) else 0)
 
 
 @work.command()
 @click.argument("work_id", type=int, required=False)
 @click.option("--all", "everything", is_flag=True, help="All that is parked, and every held lane.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
-def retry(ctx: click.Context, work_id: int | None, everything: bool) -> None:
+def retry(ctx: click.Context, work_id: int | None, everything: bool, as_json: bool) -> None:
     """Wake one parked row, or all of them, with their tries counted afresh."""
     if (work_id is None) == (not everything):
         raise click.UsageError("Give the id of a row (leadloop work list --parked shows them), or --all.")
@@ -61,8 +68,38 @@ def retry(ctx: click.Context, work_id: int | None, everything: bool) -> None:
         woken = services.writer.write(lambda session: _wake(session, services, work_id))
         services.bell.ring()
     if work_id is not None and not woken:
-        raise click.ClickException(f"There is no row {work_id} to wake: it is done, or a worker has it in hand.")
-    click.echo(f"{woken} row{'s' if woken != 1 else ''} will be tried now.")
+        raise Refused(f"There is no row {work_id} to wake: it is done, or a worker has it in hand.", code="not_found")
+    click.echo(
+        json.dumps({"woken": woken}) if as_json else f"{woken} row{'s' if woken != 1 else ''} will be tried now."
+    )
+
+
+@work.command()
+@click.argument("work_id", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def drop(ctx: click.Context, work_id: int, yes: bool, as_json: bool) -> None:
+    """Give up a parked row for good: it is not tried any more, and the lead's story says so.
+
+    The lead itself stays. leadloop leads replay takes it up again.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here: say --yes to drop the row.")
+    with services_for(ctx.obj.settings) as services:
+        with services.read() as session:
+            row = session.get(Work, work_id)
+            what = describe_subjects(session, [row])[row.id] if row is not None else ""
+        if row is not None and not yes:
+            click.confirm(f"Drop row {work_id} ({what}) for good?", abort=True)
+        dropped = services.writer.write(lambda session: drop_work(session, work_id, now=services.now()))
+    if not dropped:
+        raise Refused(
+            f"There is no row {work_id} that waits for a person.",
+            code="not_found",
+            action="leadloop work list --parked shows those that do.",
+        )
+    click.echo(json.dumps({"dropped": work_id}) if as_json else f"Row {work_id} ({what}) is dropped.")
 
 
 def _wake(session: Any, services: Services, work_id: int | None) -> int:
@@ -80,21 +117,34 @@ def _wake(session: Any, services: Services, work_id: int | None) -> int:
     return held + wake(session, now=now)
 
 
-def _read(services: Services, *, parked: bool, limit: int) -> tuple[list[Work], list[tuple[Lane, int]], dict[int, str]]:
+@dataclass(frozen=True)
+class _Found:
+    """Rows, lanes with how many rows wait in each, what rows are about by their id, and what ids in lanes are called."""
+
+    rows: list[Work]
+    lanes: list[tuple[Lane, int]]
+    subjects: dict[int, str]
+    names: Names
+
+    def lane(self, name: str) -> str:
+        """What a person calls the lane; one of nothing that is configured keeps its ids."""
+        called = self.names.lane(name)
+        return name if called.endswith(f":{OTHER}") else called
+
+
+def _read(services: Services, *, parked: bool, limit: int) -> _Found:
     with services.read() as session:
         rows = list_work(session, parked=parked, limit=limit)
-        return rows, list_lanes(session), describe_subjects(session, rows)
+        return _Found(rows, list_lanes(session), describe_subjects(session, rows), read_names(session))
 
 
-def _as_json(
-    rows: Sequence[Work], lanes: Sequence[tuple[Lane, int]], subjects: dict[int, str], *, parked: bool
-) -> dict[str, Any]:
+def _as_json(found: _Found, *, parked: bool) -> dict[str, Any]:
     return {
         "work": [
             {
                 "id": row.id,
                 "kind": row.kind,
-                "subject": subjects.get(row.id),
+                "subject": found.subjects.get(row.id),
                 "state": row.state,
                 "lane": row.lane,
                 "attempts": row.attempts,
@@ -104,11 +154,12 @@ def _as_json(
                 "message": row.message,
                 "action": row.action,
             }
-            for row in rows
+            for row in found.rows
         ],
         "lanes": [
             {
                 "name": lane.name,
+                "label": found.lane(lane.name),
                 "held": lane.hold,
                 "waiting": waiting,
                 "rest_until": iso_utc(lane.rest_until),
@@ -117,49 +168,53 @@ def _as_json(
                 "message": lane.message,
                 "action": lane.action,
             }
-            for lane, waiting in lanes
+            for lane, waiting in found.lanes
             if lane.hold or not parked
         ],
     }
 
 
-def _why(row: Work) -> str:
-    mend = f"[green]Mend:[/] {escape(row.action)}" if row.action else None
-    return " ".join(part for part in (escape(row.message or ""), mend) if part) or (row.code or "")
-
-
-def _print(
-    rows: Sequence[Work],
-    lanes: Sequence[tuple[Lane, int]],
-    subjects: dict[int, str],
-    *,
-    now: datetime,
-    parked: bool,
-) -> None:
+def _print(found: _Found, lanes: Sequence[tuple[Lane, int]], *, now: datetime, parked: bool) -> None:
     console = Console()
     for lane, waiting in lanes:
         state = "[bold red]held[/]" if lane.hold else f"resting for {max(0, (lane.rest_until - now).seconds)} s"
         if not lane.hold and lane.rest_until <= now:
             continue
-        console.print(f"{state} [b]{lane.name}[/]: {escape(lane.message or lane.code or '')} ({waiting} waiting)")
+        name = escape(found.lane(lane.name))
+        console.print(f"{state} [b]{name}[/]: {escape(lane.message or lane.code or '')} ({waiting} waiting)")
         if lane.action:
             console.print(f"  [green]mend:[/] {escape(lane.action)} To try it at once: leadloop work retry --all")
-    if not rows:
+    if not found.rows:
         if not any(lane.hold for lane, _waiting in lanes):
             console.print("Nothing is parked." if parked else "Nothing waits: all is done.")
         return
     held = {lane.name for lane, _waiting in lanes if lane.hold}
-    table = Table("id", "what", "state", "tries", "next try", "why", box=None, header_style="bold")
-    for row in rows:
-        due = "now" if row.due_at <= now else row.due_at.strftime("%d %b %H:%M:%S UTC")
-        in_hand = row.holder is not None and row.state == "open"
-        waits_for_lane = row.lane in held and row.state == "open"
-        table.add_row(
-            str(row.id),
-            escape(subjects.get(row.id, row.kind)),
-            "held" if waits_for_lane else "in hand" if in_hand else row.state,
-            str(row.attempts),
-            "" if row.state != "open" or in_hand or waits_for_lane else due,
-            f"see {row.lane} above" if waits_for_lane else _why(row),
-        )
-    console.print(table)
+    for row in found.rows:
+        state = _state(row, held)
+        what = escape(found.subjects.get(row.id, row.kind))
+        tries = f", tries {row.attempts}" if row.attempts else ""
+        waits = f"; see {escape(found.lane(row.lane))} above" if state == "held" else ""
+        console.print(f"[b]{row.id}[/]  {what}: {state}{tries}{_next_try(row, state, now)}{waits}", highlight=False)
+        if state != "held":
+            for line in _why(row):
+                console.print(Padding(line, (0, 0, 0, 4)))
+
+
+def _state(row: Work, held: set[str]) -> str:
+    if row.state != "open":
+        return row.state
+    return "held" if row.lane in held else "in hand" if row.holder is not None else "open"
+
+
+def _next_try(row: Work, state: str, now: datetime) -> str:
+    if state != "open":
+        return ""
+    return ", next try " + ("now" if row.due_at <= now else row.due_at.strftime("%d %b %H:%M:%S UTC"))
+
+
+def _why(row: Work) -> Iterator[str]:
+    """The reason and the mend, a line each."""
+    if row.message or row.code:
+        yield escape(row.message or row.code or "")
+    if row.action:
+        yield f"[green]Mend:[/] {escape(row.action)}"

@@ -281,3 +281,109 @@ def test_one_dead_page_does_not_stop_the_backfill_of_another(run: Run, flow: Any
     assert answer.exit_code == 1
     flow.work()
     assert set(flow.crm()) == set(ids)
+
+
+def test_a_value_that_could_not_be_used_is_shown_as_typed(run: Run, flow: Any) -> None:
+    (made,) = flow.make_leads(answers={"phone_number": ["no phone"], "email": ["nowhere"]})
+    flow.post(flow.notice(made))
+    flow.work()
+    shown = run("leads", "show", made).output
+    assert "phone (as typed)" in shown
+    assert "no phone" in shown
+    assert "email (as typed)" in shown
+
+
+def test_what_a_lead_waits_for_has_its_reason_after_a_colon(run: Run, flow: Any) -> None:
+    (made,) = flow.make_leads()
+    flow.fault(where="graph", kind="token_expired")
+    flow.post(flow.notice(made))
+    flow.work()
+    words = " ".join(run("leads", "show", made).output.split())
+    assert "Waits: Reading it from Meta: The access token has expired" in words
+
+
+def test_an_export_has_consents_and_is_for_its_owner_only(run: Run, flow: Any, tmp_path: Path) -> None:
+    from sandbox.forms import FORMS
+
+    form = next(one for one in FORMS if one.checkboxes)
+    (made,) = flow.make_leads(form_id=form.form_id)
+    flow.post(flow.notice(made))
+    flow.work()
+    for kind in ("csv", "xlsx"):
+        path = tmp_path / f"leads.{kind}"
+        assert run("leads", "export", f"--{kind}", str(path)).exit_code == 0
+        assert path.stat().st_mode & 0o777 == 0o600
+    (row,) = list(csv.DictReader((tmp_path / "leads.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert {"city", "country", "company", "job_title", "date_of_birth", "campaign_id", "adset_id"} <= set(row)
+    story = json.loads(run("leads", "show", made, "--json").output)["lead"]
+    told = {f"consent: {one['key']}": "yes" if one["checked"] else "no" for one in story["consents"]}
+    assert told
+    assert {name: text for name, text in row.items() if name.startswith("consent: ")} == told
+    assert run("leads", "export", "--xlsx", "-").exit_code == 2
+
+
+def test_lists_name_lanes_as_the_configuration_does(run: Run, flow: Any) -> None:
+    ids = flow.make_leads(count=2)
+    flow.fault(where="crm", kind="unauthorized")
+    flow.post(flow.notice(*ids))
+    flow.work()
+    shown = run("work", "list").output
+    assert "held crm:sandbox-crm:" in shown
+    assert "see crm:sandbox-crm above" in shown
+    (lane,) = json.loads(run("work", "list", "--json").output)["lanes"]
+    assert (lane["name"].startswith("crm:"), lane["label"]) == (True, "crm:sandbox-crm")
+
+
+def test_each_reason_has_a_line_of_its_own(run: Run, flow: Any) -> None:
+    (made,) = flow.make_leads()
+    flow.fault(where="crm", kind="unprocessable")
+    flow.post(flow.notice(made))
+    flow.work()
+    first, *rest = run("work", "list").output.splitlines()
+    assert first.endswith(f"lead {made} to sandbox-crm: failed, tries 1")
+    assert any(line.startswith("    Mend: ") for line in rest)
+
+
+def test_a_parked_row_is_dropped_for_good(run: Run, flow: Any) -> None:
+    (made,) = flow.make_leads()
+    flow.fault(where="crm", kind="unprocessable")
+    flow.post(flow.notice(made))
+    flow.work()
+    (row,) = json.loads(run("work", "list", "--json").output)["work"]
+    asked = run("work", "drop", str(row["id"]))
+    assert (asked.exit_code, "--yes" in asked.output) == (2, True)
+    assert (
+        f"Row {row['id']} (lead {made} to sandbox-crm) is dropped."
+        in run("work", "drop", str(row["id"]), "--yes").output
+    )
+    assert run("work", "list", "--parked").exit_code == 0
+    assert "dropped by hand" in " ".join(run("leads", "show", made).output.split())
+    gone = run("work", "drop", str(row["id"]), "--yes", "--json")
+    assert (gone.exit_code, json.loads(gone.output)["error"]["code"]) == (1, "not_found")
+    flow.no_faults()
+    assert json.loads(run("leads", "replay", made, "--json").output) == {"replayed": 1}
+    flow.work()
+    assert made in flow.crm()
+
+
+def test_failures_of_commands_are_objects_for_programs(run: Run, flow: Any) -> None:
+    for arguments, code in (
+        (("leads", "show", "999"), "not_found"),
+        (("crm", "check", "nope"), "not_found"),
+        (("leads", "backfill", "--form", "1234"), None),
+        (("work", "retry", "999"), "not_found"),
+        (("crm", "try", "sandbox-crm", "--made-up", "--lead", "1"), "usage"),
+    ):
+        told = run(*arguments, "--json")
+        assert told.exit_code == (2 if code == "usage" else 1)
+        error = json.loads(told.output.splitlines()[-1])["error"]
+        assert error["message"]
+        assert code is None or error["code"] == code
+
+
+def test_the_last_lead_to_try_is_the_first_of_the_list(run: Run, flow: Any) -> None:
+    ids = flow.make_leads(count=4)
+    flow.post(flow.notice(*ids))
+    flow.work()
+    top = json.loads(run("leads", "list", "--json").output)[0]["leadgen_id"]
+    assert top in run("crm", "try", "sandbox-crm", "--dry-run").output
