@@ -1,4 +1,5 @@
 # make run: leadloop on SQLite, with the sandbox when there is no Meta app yet.   make test: everything, from nothing.
+# Other ports: PORT=8080 LEADLOOP_SANDBOX_PORT=8081 make run
 .PHONY: run test check format bench walk clean
 
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
