@@ -39,6 +39,7 @@ from leadloop.sockets import (
     GuardedTlsConnection,
     GuardedTlsSocket,
     Lookup,
+    OddAnswer,
     TooLarge,
     is_public,
     lookup_addresses,
@@ -48,6 +49,7 @@ __all__ = [
     "AddressRefused",
     "HttpAnswer",
     "HttpDoor",
+    "Unanswered",
     "build_json",
     "host_of",
     "is_public",
@@ -81,6 +83,10 @@ class HttpAnswer:
     def retry_after_s(self) -> float | None:
         """Seconds from Retry-After (RFC 9110 §10.2.3: a number of seconds or a date); None when absent or absurd."""
         return parse_retry_after(self.headers.get("retry-after"), now=datetime.now(UTC))
+
+
+class Unanswered(Retryable):
+    """The request went out, at least in part, and no whole answer came back: it may have been acted on."""
 
 
 def parse_retry_after(text: str | None, *, now: datetime) -> float | None:
@@ -143,8 +149,9 @@ class HttpDoor:
 
         `connect_s` bounds the look-up and connecting, and again the TLS handshake; `read_s` each wait for more bytes;
         `total_s` everything together. Any status code is an answer, not an error. Raises Retryable (time-out, refused,
-        TLS, broken or half an answer, too large) or NeedsHuman (malformed URL or header, refused address). No message
-        says more of the URL than its host. ValueError: `json_body` has a number that JSON does not know.
+        TLS, broken or half an answer, too large), as Unanswered once anything was sent; NeedsHuman (malformed URL or
+        header, refused address). No message says more of the URL than its host. ValueError: `json_body` has a number
+        that JSON does not know.
         """
         sent_headers = dict(headers or {})
         if json_body is not None:
@@ -165,7 +172,7 @@ class HttpDoor:
             return self._exchange(prepared, call, max_bytes)
         except _TRANSPORT_ERRORS as caught:
             # What the libraries raise quotes the URL with its query: it is kept out of every traceback.
-            raise translate(caught, url) from None
+            raise translate(caught, url, sent=call.sent) from None
         finally:
             CALL.reset(token)
 
@@ -199,8 +206,18 @@ def host_of(url: str) -> str:
         return "?"
 
 
-def translate(caught: Exception, url: str) -> Retryable | NeedsHuman:
-    """What the transport raised, as one of our kinds. The message names the host and nothing else."""
+def translate(caught: Exception, url: str, *, sent: bool = False) -> Retryable | NeedsHuman:
+    """What the transport raised, as one of our kinds. The message names the host and nothing else.
+
+    `sent`: what was asked may have been done by then, so that a Retryable becomes an Unanswered.
+    """
+    error = _translate(caught, url)
+    if sent and isinstance(error, Retryable):
+        return Unanswered(error.message, code=error.code, action=error.action, outage=error.outage)
+    return error
+
+
+def _translate(caught: Exception, url: str) -> Retryable | NeedsHuman:
     host, chain = host_of(url), _chain(caught)
     if _has(chain, AddressRefused):
         return NeedsHuman(
@@ -232,6 +249,8 @@ def translate(caught: Exception, url: str) -> Retryable | NeedsHuman:
         )
     if _has(chain, ConnectionRefusedError):
         return Retryable(f"{host} refused the connection.", code="connection_refused", outage=True)
+    if _has(chain, OddAnswer):
+        return Retryable(f"{host} sent no answer that HTTP/1.1 knows.", code="garbage_answer", outage=True)
     if _has(chain, urllib3.exceptions.DecodeError):
         return Retryable(f"{host} sent an answer that cannot be unpacked.", code="garbage_answer", outage=True)
     return Retryable(f"The connection to {host} broke off.", code="connection_broken", outage=True)

@@ -4,6 +4,7 @@ urllib3's time-outs count anew with each read, so a server that trickles a byte 
 ever, in the headers as well as in the body. Here every read asks the Call in hand how long it may still wait.
 """
 
+import http.client
 import ipaddress
 import queue
 import socket
@@ -22,6 +23,7 @@ Address = tuple[int, Any]  # address family and socket address, as getaddrinfo()
 Lookup = Callable[[str, int], list[Address]]
 
 HEADERS_MAX_BYTES = 256 * 1024
+MOST_INTERIM = 16
 LOOKUPS_AT_ONCE = 32  # getaddrinfo() cannot be called off: so many threads at most hang in a dead resolver
 
 
@@ -37,6 +39,10 @@ class TooLarge(OSError):
     """More bytes came than the caller was ready to read."""
 
 
+class OddAnswer(OSError):
+    """What came is no answer to the request: interim ones (1xx) without an end, or one that leaves HTTP (101)."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request under way: what it may use, and what has happened. Times are time.monotonic(), in seconds."""
@@ -49,6 +55,7 @@ class Call:
     lookup: Lookup
     fresh: bool = False  # use no kept-alive connection
     reused: bool = False  # it went out on a kept-alive connection
+    sent: bool = False  # at least a part of it went out: the other side may act on it
     answered: bool = False  # at least one byte came back
     ended: bool = False  # the other side said that no more will come
 
@@ -87,11 +94,13 @@ class GuardedSocket(socket.socket):
     def send(self, *args: Any) -> int:  # TLS sends record by record
         call = current_call()
         self.settimeout(call.wait_s(call.read_s))
+        call.sent = True
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
         call = current_call()
         self.settimeout(call.wait_s(call.read_s))
+        call.sent = True
         super().sendall(*args)
 
 
@@ -99,9 +108,25 @@ class GuardedTlsSocket(GuardedSocket, ssl.SSLSocket):
     """The same, inside TLS."""
 
 
+class FinalResponse(http.client.HTTPResponse):
+    """Reads over interim answers (RFC 9110 §15.2). http.client does so for 100 alone: it takes a 103 for the answer, and
+    whoever is next on the kept-alive connection is then handed the real one."""
+
+    def begin(self) -> None:
+        for _ in range(MOST_INTERIM):
+            super().begin()
+            if not 100 <= self.status < 200:
+                return
+            if self.status == http.client.SWITCHING_PROTOCOLS:
+                break
+            vars(self).update(headers=None, msg=None)  # so that begin() reads on
+        raise OddAnswer
+
+
 class GuardedConnection(HTTPConnection):
     """A connection to an address that was looked at before it was connected to; knows when it is too old to be used."""
 
+    response_class = FinalResponse
     _answers = 0
     _good_until = float("inf")
 

@@ -16,7 +16,7 @@ import pytest
 from raw_http import RawServer, Talk, answering, ok, once, raw_server
 
 from leadloop.errors import LeadloopError, NeedsHuman, Retryable
-from leadloop.http import HttpDoor, host_of, parse_retry_after
+from leadloop.http import HttpDoor, Unanswered, host_of, parse_retry_after
 from leadloop.sockets import find_addresses, is_public, keep_alive_s, lookup_addresses
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -166,6 +166,62 @@ def test_a_length_that_is_too_short_does_not_spoil_the_next_answer(door: HttpDoo
     with raw_server(handle) as server:
         answers = [door.request("GET", server.url()) for _ in range(5)]
     assert [(answer.status, answer.body) for answer in answers] == [(200, b"{}")] * 5
+
+
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one piece", "the answer later"])
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_interim_answers_are_read_over(door: HttpDoor, status: int, at_once: bool) -> None:
+    interim = EARLY_HINTS.replace(b"103", str(status).encode()) * 2
+    asked = iter(range(1, 3))
+
+    def handle(talk: Talk) -> None:
+        while talk.read() is not None:
+            answer = ok(b'{"id": "%d"}' % next(asked))
+            if at_once:
+                talk.send(interim + answer)
+            else:
+                talk.trickle(interim + answer, every_s=0.0005)
+
+    with raw_server(handle) as server:
+        answers = [door.request("POST", server.url()) for _ in range(2)]
+    assert [(answer.status, answer.json()["id"]) for answer in answers] == [(200, "1"), (200, "2")]
+    assert answers[0].headers == {"content-length": "11"}
+    assert server.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", EARLY_HINTS * 100],
+    ids=["101", "without an end"],
+)
+def test_what_ends_in_an_interim_answer_is_none_and_is_not_kept(door: HttpDoor, interim: bytes) -> None:
+    with raw_server(answering(interim + ok())) as server:
+        for _ in range(2):
+            error = refusal(lambda: door.request("POST", server.url()))
+            assert (error.code, isinstance(error, Unanswered)) == ("garbage_answer", True)
+    assert server.accepted == 2
+
+
+def test_it_is_known_whether_anything_was_sent(door: HttpDoor) -> None:
+    with raw_server(Talk.hang) as server:
+        error = refusal(lambda: door.request("POST", server.url(), read_s=0.05))
+        assert (error.code, isinstance(error, Unanswered)) == ("timeout", True)
+        error = refusal(lambda: door.request("POST", server.url(), total_s=0.0))
+        assert (error.code, isinstance(error, Unanswered)) == ("timeout", False)
+    error = refusal(lambda: door.request("POST", server.url()))
+    assert (error.code, isinstance(error, Unanswered)) == ("connection_refused", False)
+    with raw_server(once(ok(b"x" * 500))) as server:
+        error = refusal(lambda: door.request("POST", server.url(), max_bytes=100))
+    assert (error.code, isinstance(error, Unanswered)) == ("answer_too_large", True)
+
+
+def test_a_broken_handshake_sent_nothing(door: HttpDoor) -> None:
+    with raw_server(once(b"no TLS at all\r\n\r\n")) as server:
+        error = refusal(lambda: door.request("POST", server.url().replace("http:", "https:")))
+    assert (isinstance(error, Retryable), isinstance(error, Unanswered)) == (True, False)
 
 
 def test_an_unknown_length_is_read_to_the_end(door: HttpDoor) -> None:
