@@ -12,7 +12,9 @@ import sentry_sdk
 import structlog
 
 from leadloop import __version__
+from leadloop.errors import LeadloopError
 from leadloop.settings import Settings
+from leadloop.tracebacks import describe_error
 
 FORBIDDEN_KEYS = frozenset(
     [
@@ -52,7 +54,7 @@ def configure_logs(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         drop_personal,
-        structlog.processors.format_exc_info,
+        show_error,
     ]
     renderer = structlog.dev.ConsoleRenderer(colors=console) if console else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -83,22 +85,36 @@ def drop_personal(_logger: object, _method: str, event: structlog.typing.EventDi
     return event
 
 
+def show_error(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """An exception handed to a log call (exc_info), ours or a library's, becomes its frames and types."""
+    given = event.pop("exc_info", None)
+    if given is True:
+        given = sys.exc_info()
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = describe_error(error)
+    return event
+
+
 def configure_sentry(settings: Settings) -> None:
-    """Errors to Sentry when SENTRY_DSN is set: no personal data, no local variables, no bodies, no breadcrumbs."""
+    """Errors to Sentry when SENTRY_DSN is set: no personal data, no local variables, no bodies, no breadcrumbs.
+
+    Its send_default_pii stays unset: that means False, and setting it is deprecated.
+    """
     if not settings.sentry_dsn:
         return
     sentry_sdk.init(
         dsn=settings.sentry_dsn,
         release=f"leadloop@{__version__}",
-        send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
+        trace_propagation_targets=[],  # or every call to Meta, a CRM or a chat tells our release and DSN in its headers
         before_send=scrub_event,
     )
 
 
-def scrub_event(event: Any, _hint: Any) -> Any:
+def scrub_event(event: Any, hint: Any) -> Any:
     """Take out what could hold personal data: messages of exceptions that are not ours, queries, headers, extras."""
     request = event.get("request")
     if isinstance(request, dict):
@@ -106,7 +122,32 @@ def scrub_event(event: Any, _hint: Any) -> Any:
             request.pop(key, None)
     for key in ("extra", "user", "breadcrumbs", "logentry"):
         event.pop(key, None)
+    ours = _our_errors((hint or {}).get("exc_info"))
     for value in (event.get("exception") or {}).get("values") or ():
-        if not str(value.get("module", "")).startswith("leadloop"):
+        module = str(value.get("module", ""))
+        if not (module.partition(".")[0] == "leadloop" or (module, value.get("type")) in ours):
             value["value"] = "[removed]"
     return event
+
+
+# Our packages beside `leadloop`: what they define may be a ValueError with a text of whoever wrote to us.
+_PACKAGES = frozenset(
+    "api configuration console crm_adapters meta_graph notifiers store webhooks workers".split()  # noqa: SIM905
+)
+
+
+def _our_errors(exc_info: Any) -> set[tuple[str, str]]:
+    """Module and name of the LeadloopErrors of our packages in what was raised, with its causes and groups."""
+    found: set[tuple[str, str]] = set()
+    todo: list[Any] = [exc_info[1] if isinstance(exc_info, tuple) else None]
+    seen: set[int] = set()
+    while todo and len(seen) < 100:
+        error = todo.pop()
+        if not isinstance(error, BaseException) or id(error) in seen:
+            continue
+        seen.add(id(error))
+        kind = type(error)
+        if isinstance(error, LeadloopError) and kind.__module__.partition(".")[0] in _PACKAGES:
+            found.add((kind.__module__, kind.__name__))
+        todo += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+    return found
