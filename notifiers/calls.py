@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import requests
 
 from leadloop.errors import LeadloopError
-from leadloop.http import HttpAnswer, HttpDoor
+from leadloop.http import HttpAnswer, HttpDoor, Unanswered
 
 SEND_S = 30.0  # one alert, all its calls together
 
@@ -19,7 +19,9 @@ SEND_S = 30.0  # one alert, all its calls together
 class Call:
     """What one send met on the wire. `deadline` is time.monotonic(); the rest tells of the last exchange.
 
-    `status` is of HTTP, `smtp` a refusal in SMTP, `error` what kept us from an answer.
+    `status` is of HTTP, `smtp` a refusal in SMTP, `error` what kept us from an answer. The last two are of all exchanges:
+    `unanswered`: something was sent that may have been the alert, and no whole answer came; `taken`: a mail server
+    accepted the text, for one of its recipients at least.
     """
 
     deadline: float
@@ -28,12 +30,18 @@ class Call:
     retry_after_s: float | None = None
     smtp: int | None = None
     error: LeadloopError | None = None
+    unanswered: bool = False
+    taken: bool = False
 
     def left_s(self) -> float:
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise requests.Timeout("the time for this alert is over")
         return left
+
+    def note_error(self, error: LeadloopError) -> None:
+        self.status, self.error = None, error
+        self.unanswered = self.unanswered or isinstance(error, Unanswered)
 
     def note_answer(self, answer: HttpAnswer) -> None:
         self.status, self.error = answer.status, None

@@ -18,6 +18,7 @@ class _NotedReplies(smtplib.SMTP):
     """An SMTP session that notes refusals and what broke it, and ends in time."""
 
     _mail_host = "?"
+    _text_is_out = False  # what went out last is a text, and its reply has not come
 
     def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
         current = current_call()
@@ -26,8 +27,22 @@ class _NotedReplies(smtplib.SMTP):
         try:
             return super().connect(host, port, source_address)
         except OSError as caught:
-            current.error = current.error or translate(caught, f"smtp://{host}")
+            self._note(caught)
             raise
+
+    def send(self, s: Any) -> None:
+        try:
+            super().send(s)
+        except OSError as caught:
+            self._text_is_out = False  # without its end, no server delivers a text
+            self._note(caught)
+            raise
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        current = current_call()
+        code, text = super().data(msg)
+        current.taken = current.taken or code == 250
+        return code, text
 
     def getreply(self) -> tuple[int, bytes]:
         current = current_call()
@@ -36,10 +51,17 @@ class _NotedReplies(smtplib.SMTP):
                 self.sock.settimeout(min(self.sock.gettimeout() or READ_S, current.left_s()))
             code, text = super().getreply()
         except OSError as caught:
-            current.error = current.error or translate(caught, f"smtp://{self._mail_host}")
+            self._note(caught)
             raise
         current.note_reply(code)
+        self._text_is_out = code == 354  # what is sent next is the text, and its reply the next one
         return code, text
+
+    def _note(self, caught: OSError) -> None:
+        """The first trouble is the reason; what follows comes of it."""
+        current = current_call()
+        if current.error is None:
+            current.note_error(translate(caught, f"smtp://{self._mail_host}", sent=self._text_is_out))
 
     def starttls(self, *args: Any, **given: Any) -> tuple[int, bytes]:
         try:

@@ -26,6 +26,13 @@ MOST_REST_S = 3_600.0
 UNEXPLAINED_GIVE_UP_S = 6 * 3_600.0
 
 
+MAYBE_RUNG = "alert_unanswered"
+
+
+class MaybeRung(Retryable):
+    """The alert went out and no answer came: whoever rings again may ring twice, so once more is enough."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One address of a notifier. Safe to keep and to share between threads; `url` is a secret.
@@ -77,9 +84,10 @@ def targets(urls: Iterable[str], *, notifier: str = "") -> list[Target]:
 def send(target: Target, message: Message, *, door: HttpDoor | None = None) -> None:
     """Ring this address once. Returns when the service took the message. `door`: instead of the process's own.
 
-    Not safe to repeat: the service has no key of ours to know it by. Raises Retryable (time-out, refused, 5xx, 429 with
-    its rest), NeedsHuman for the lane (401, 403, 404, 410, an address that cannot be used) or for this alert alone
-    (400 and the like). No text of an error has a part of the URL, the message or an answer in it.
+    Not safe to repeat: the service has no key of ours to know it by. Raises MaybeRung when it is not known whether it
+    rang, Retryable where it did not (not reached, 5xx, 429 with its rest), NeedsHuman for the lane (401, 403, 404, 410, an
+    address that cannot be used) or for this alert alone (400 and the like). No text of an error has a part of the URL, the
+    message or an answer in it.
     """
     try:
         plugin = build_plugin(target.url)
@@ -112,11 +120,16 @@ def _notify(plugin: Plugin, message: Message) -> str | None:
 
 
 def _failure(target: Target, made: Call, crashed: str) -> LeadloopError:
+    status = made.status
+    answered = status is not None and 200 <= status < 300
+    if made.taken:
+        return _taken_by_some(target)
+    if made.unanswered or status in _GATEWAY_TIMEOUTS or (answered and crashed):
+        return _maybe_rung(target)
     if made.error is not None and made.smtp is None:
-        return _unanswered(target, made.error)
+        return _unreached(target, made.error)
     if made.smtp is not None:
         return _refused_mail(target, made.smtp)
-    status = made.status
     if status is not None and not 200 <= status < 300:
         return _refused(target, status, made.retry_after_s)
     if status is None and crashed:
@@ -126,18 +139,39 @@ def _failure(target: Target, made: Call, crashed: str) -> LeadloopError:
             action="Check that address; if it is right, please report this with the version of Apprise.",
             give_up_after_s=UNEXPLAINED_GIVE_UP_S,
         )
-    said = f" although it answered {status}" if status else ""
+    said = f" although it answered {status}" if answered else ""
     return Retryable(
         f"Apprise says that {target.where} did not take the alert{said}.",
         code="alert_not_taken",
         action="Check the channel or recipient in that address, and whether the account may write to it (a Slack bot"
         " must be a member of its channel; an SMS account needs credit).",
         give_up_after_s=UNEXPLAINED_GIVE_UP_S,
-        outage=status is None,
     )
 
 
-def _unanswered(target: Target, error: LeadloopError) -> LeadloopError:
+# The gateway passed it on and waited in vain (RFC 9110 §15.6.5; 524 is Cloudflare's).
+_GATEWAY_TIMEOUTS = (504, 524)
+
+
+def _maybe_rung(target: Target) -> MaybeRung:
+    return MaybeRung(
+        f"{_begin(target)} was sent the alert and did not answer, so it may have rung.",
+        code=MAYBE_RUNG,
+        action="Nothing: it is rung once more. If that service is often slow, put rto=25 (seconds to wait) into the"
+        " address.",
+        outage=True,
+    )
+
+
+def _taken_by_some(target: Target) -> NeedsHuman:
+    return NeedsHuman(
+        f"The mail server of {target.where} took the alert, but not for all of its recipients.",
+        code="alert_taken_by_some",
+        action="Correct to=, cc= and bcc= in that address. The others have this alert: it is not sent again by itself.",
+    )
+
+
+def _unreached(target: Target, error: LeadloopError) -> LeadloopError:
     message = f"Cannot reach {target.where}: {error.message}"
     if isinstance(error, Retryable):
         return Retryable(message, code=error.code, action=error.action, outage=True)

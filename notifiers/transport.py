@@ -38,8 +38,8 @@ class RequestsForApprise:
         Certificates are always checked, redirects never followed.
         """
         current = current_call()
-        if current.status == 429:  # some plugins ask again at once
-            raise requests.ConnectionError("asked for fewer calls")
+        if current.status == 429 or current.unanswered:  # some plugins ask again at once
+            raise requests.ConnectionError("enough of this alert")
         connect_s, read_s = _timeouts(given.get("timeout"))
         prepared = requests.Request(
             method,
@@ -58,10 +58,10 @@ class RequestsForApprise:
                 max_bytes=MAX_BYTES,
             )
         except LeadloopError as caught:
-            current.status, current.error = None, caught
+            current.note_error(caught)
             raise requests.ConnectionError(caught.code) from None
         except requests.Timeout as caught:
-            current.status, current.error = None, translate(caught, url)
+            current.note_error(translate(caught, url))
             raise
         current.note_answer(answer)
         return _response(answer, prepared)

@@ -1,16 +1,18 @@
 """Deliveries and alerts: noting what was pushed, delivered, sent, or went wrong."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, or_, update
 from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
-from store.models import Delivery, Notice
+from store.models import Delivery, Notice, Work
 from store.sql import Prepared, table_of
 
-_delivery, _notice = table_of(Delivery), table_of(Notice)
+_delivery, _notice, _work = table_of(Delivery), table_of(Notice), table_of(Work)
+
+RINGING_AGAIN = "alert_ringing_again"  # a notice's code while its second ring is under way
 
 
 def _update(table: Any, names: tuple[str, ...], **fixed: Any) -> Prepared:
@@ -43,6 +45,22 @@ _SENT = _update(
 _FAILED_COLUMNS = ("state", "code", "message", "action")
 _DELIVERY_FAILED = _update(_delivery, _FAILED_COLUMNS, attempts=_delivery.c.attempts + 1)
 _NOTICE_FAILED = _update(_notice, _FAILED_COLUMNS, attempts=_notice.c.attempts + 1)
+_MAYBE_RUNG = _update(_notice, (), maybe_repeated=True)
+_RINGING_AGAIN = _update(
+    _notice,
+    (),
+    maybe_repeated=True,
+    code=RINGING_AGAIN,
+    message="It may have rung before, and is being rung once more.",
+    action=None,
+)
+_PUT_OFF = Prepared(
+    lambda _insert, _dialect: (
+        update(_work)
+        .where(_work.c.kind == "notice", _work.c.subject_id == bindparam("of_id"), _work.c.state == "open")
+        .values(due_at=bindparam("until", type_=_work.c.due_at.type), outage=False)
+    )
+)
 
 
 def note_pushed(
@@ -74,6 +92,17 @@ def note_delivery_failed(session: Session, delivery_id: int, verdict: Verdict) -
 
 def note_notice_failed(session: Session, notice_id: int, verdict: Verdict) -> None:
     _NOTICE_FAILED.run(session, _failed(notice_id, verdict))
+
+
+def note_ringing_again(session: Session, notice_id: int) -> None:
+    """It may have rung before, and is rung again from here on: who finds this mark knows that it may be twice by now."""
+    _RINGING_AGAIN.run(session, {"of_id": notice_id})
+
+
+def note_maybe_rung(session: Session, notice_id: int, *, pause_s: float, now: datetime) -> None:
+    """No answer came. It is tried again after a pause, and not earlier because something else of the lane worked."""
+    _MAYBE_RUNG.run(session, {"of_id": notice_id})
+    _PUT_OFF.run(session, {"of_id": notice_id, "until": now + timedelta(seconds=pause_s)})
 
 
 def _pushed(delivery_id: int, ref: tuple[str, str, str | None], steps: list[str], now: datetime) -> dict[str, Any]:

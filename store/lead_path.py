@@ -81,6 +81,7 @@ class NoticeToSend:
     lead_id: int
     state: str
     code: str | None
+    maybe_repeated: bool
     target: str
     leadgen_id: str
     received_at: datetime
@@ -160,6 +161,7 @@ _READ_NOTICE = Prepared(
             _notice.c.lead_id,
             _notice.c.state,
             _notice.c.code,
+            _notice.c.maybe_repeated,
             _notice.c.target,
             _lead.c.leadgen_id,
             _lead.c.received_at,

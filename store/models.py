@@ -246,7 +246,8 @@ class Delivery(Base):
 class Notice(Base):
     """One alert about one lead to one address. `target` is a fingerprint of the address, which itself is a secret.
 
-    `maybe_repeated`: a worker died between sending and noting, so that the address may have been rung twice.
+    `maybe_repeated`: it may have rung before (no answer came, or a worker died between sending and noting), so that one
+    more ring may be the second.
     """
 
     __tablename__ = "notice"

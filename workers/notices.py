@@ -9,8 +9,8 @@ from leadloop.lead_reading import card_from_row
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.message import build_message
-from notifiers.send import Target, send
-from store.deliveries import note_notice_failed, note_sent
+from notifiers.send import MAYBE_RUNG, MaybeRung, Target, send
+from store.deliveries import RINGING_AGAIN, note_maybe_rung, note_notice_failed, note_ringing_again, note_sent
 from store.lead_path import NoticeToSend, find_rung, load_notice
 from store.leads import StoryLine, add_story
 from store.models import Notifier
@@ -22,50 +22,77 @@ from workers.targets import target_set_fingerprint, targets_of
 from workers.telling import tell_failure
 
 log = get_logger(__name__)
-UNANSWERED = ("timeout", "connection_broken")  # the service may have rung although its answer never came
+PAUSE_S = 60.0  # before the second ring: the first may come late, and a service that hangs needs a moment
 
 
 def run(item: WorkItem, services: Services) -> Effect | None:
     """Ring one address about one lead.
 
     Not safe to repeat by itself: when an earlier worker died with this row in hand (`item.lost`), or no answer came, the
-    address may have been rung already; it is rung again and counted. One that is noted as sent is never rung again.
+    address may have been rung already. It is then rung once more and counted; when that is in doubt as well, the alert
+    waits for a person. One that is noted as sent is never rung again.
     """
     with services.read() as session:
         notice = load_notice(session, item.subject_id)
     about_lead(notice.lead_id, notice.leadgen_id)
     if notice.state == "sent":
         return None
+    if notice.code == RINGING_AGAIN:  # a worker died with the second ring in hand
+        raise _look_there(notice, services)
     target = _find_target(notice, services)
-    maybe_repeated = item.lost > 0 or notice.code in UNANSWERED
+    again = notice.maybe_repeated or item.lost > 0
     card = card_from_row(require_card(notice.card, notice.leadgen_id))
     message = build_message(card, notice.template, now=services.now(), body_format=target.body_format)
-    with working_with(target_set_fingerprint(notice.notifier_id, services)):
-        send(target, message)
+    if again:
+        services.writer.write(lambda session: note_ringing_again(session, notice.id))
+    try:
+        with working_with(target_set_fingerprint(notice.notifier_id, services)):
+            send(target, message)
+    except MaybeRung:
+        if again:
+            raise _look_there(notice, services, target) from None
+        raise
     took_s = (services.now() - notice.received_at).total_seconds()
     services.counters.observe("leadloop_webhook_to_alert_seconds", took_s, notifier=notice.notifier_name)
-    if maybe_repeated:
-        services.counters.add("leadloop_alerts_maybe_repeated_total", notifier=notice.notifier_name)
+    if again:
+        _count_again(notice, services)
     log.info(
         "alert_sent",
         lead_id=notice.lead_id,
         leadgen_id=notice.leadgen_id,
         notifier=notice.notifier_name,
         since_webhook_ms=round(took_s * 1000),
-        maybe_repeated=maybe_repeated,
+        maybe_repeated=again,
     )
 
     def effect(session: Session, now: datetime) -> None:
-        note_sent(session, notice.id, target=target.fingerprint, maybe_repeated=maybe_repeated, now=now)
-        detail = {"notifier": notice.notifier_name, "to": target.label, "maybe_repeated": maybe_repeated}
+        note_sent(session, notice.id, target=target.fingerprint, maybe_repeated=again, now=now)
+        detail = {"notifier": notice.notifier_name, "to": target.label, "maybe_repeated": again}
         add_story(session, [StoryLine(notice.lead_id, "alerted", now, detail)])
 
     return effect
 
 
+def _look_there(notice: NoticeToSend, services: Services, target: Target | None = None) -> NeedsHuman:
+    _count_again(notice, services)
+    where = target.where if target else f"an address of the notifier {notice.notifier_name!r}"
+    return NeedsHuman(
+        f"The alert went to {where} twice, and both times it is not known whether it rang.",
+        code="alert_maybe_rung",
+        action="Look in the channel; if this lead is not there, retry the alert: leadloop work retry. If that service is"
+        " often slow, put rto=25 (seconds to wait) into its address.",
+    )
+
+
+def _count_again(notice: NoticeToSend, services: Services) -> None:
+    services.counters.add("leadloop_alerts_maybe_repeated_total", notifier=notice.notifier_name)
+
+
 def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> None:
     """Note a failed attempt on the notice, and the first of its kind in the lead's story."""
     note_notice_failed(session, item.subject_id, verdict)
+    if verdict.code == MAYBE_RUNG:
+        note_maybe_rung(session, item.subject_id, pause_s=PAUSE_S, now=now)
     notice = load_notice(session, item.subject_id)
     who = {"notifier": notice.notifier_name}
     tell_failure(session, notice.lead_id, "alert_failed", notice.id, verdict, now=now, **who)

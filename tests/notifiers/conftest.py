@@ -155,7 +155,8 @@ def tls_server(ca_file: Path) -> Iterator[HttpServer]:
 
 @dataclass
 class MailServer:
-    """A mail server. `replies` overrides the reply to a command ("AUTH": "535 5.7.8 no"); `hang_at` never replies."""
+    """A mail server. `replies` overrides the reply to a verb ("AUTH": "535 5.7.8 no"), to a whole command, or to a text
+    that has come in ("END"); `hang_at` never replies."""
 
     port: int
     replies: dict[str, str] = field(default_factory=dict)
@@ -184,7 +185,7 @@ class _MailHandler(socketserver.StreamRequestHandler):
             if verb == self.told.hang_at:
                 self.told.over.wait(30)
                 return
-            self._answer(verb)
+            self._answer(command.upper() if command.upper() in self.told.replies else verb)
             if verb == "QUIT":
                 return
 
@@ -199,6 +200,8 @@ class _MailHandler(socketserver.StreamRequestHandler):
             while (line := self.rfile.readline()) not in (b".\r\n", b""):
                 lines.append(line)
             self.told.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
+            if self.told.hang_at == "END":
+                self.told.over.wait(30)
             self._reply(self.told.replies.get("END", "250 kept"))
         else:
             self._reply({"AUTH": "235 welcome", "QUIT": "221 bye"}.get(verb, "250 ok"))

@@ -6,7 +6,7 @@ import pytest
 
 from leadloop.errors import LeadloopError, NeedsHuman, Retryable
 from leadloop.leads import Answer, LeadCard
-from notifiers.send import send_lead, targets
+from notifiers.send import MaybeRung, send_lead, targets
 
 from .conftest import NOW, MailServer
 
@@ -120,6 +120,30 @@ def test_a_server_that_stops_answering(mail_server: MailServer, make_card: Make,
     error = failure(address(mail_server, more="&cto=0.2"), make_card())
     assert isinstance(error, Retryable)
     assert (error.code, error.outage) == ("timeout", True)
+
+
+def test_a_server_that_takes_the_text_and_says_nothing(mail_server: MailServer, make_card: Make) -> None:
+    mail_server.hang_at = "END"
+    error = failure(address(mail_server, more="&cto=0.2"), make_card())
+    assert isinstance(error, MaybeRung)
+    assert len(mail_server.mails) == 1
+
+
+@pytest.mark.parametrize("refused", ["RCPT TO:<REP@EXAMPLE.COM>", "RCPT TO:<BOSS@EXAMPLE.COM>"])
+@pytest.mark.parametrize("reply", ["451 4.7.1 greylisted", "550 5.1.1 unknown"])
+def test_a_mail_that_some_have_is_not_sent_again(
+    mail_server: MailServer, make_card: Make, refused: str, reply: str
+) -> None:
+    mail_server.replies[refused] = reply
+    error = failure(address(mail_server, more="&cc=boss@example.com"), make_card())
+    assert isinstance(error, NeedsHuman)
+    assert (error.code, error.scope, len(mail_server.mails)) == ("alert_taken_by_some", "item", 1)
+
+
+def test_a_server_that_hangs_after_it_took_the_mail_has_taken_it(mail_server: MailServer, make_card: Make) -> None:
+    mail_server.hang_at = "QUIT"
+    ring(address(mail_server, more="&cto=0.2"), make_card())
+    assert len(mail_server.mails) == 1
 
 
 def test_a_server_that_refuses_the_connection(closed_port: int, make_card: Make) -> None:

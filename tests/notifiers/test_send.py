@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from leadloop.errors import LeadloopError, NeedsHuman, Retryable
+from leadloop.http import Unanswered
 from leadloop.leads import Answer, LeadCard
 from notifiers.check import ring_test
 from notifiers.message import build_message
-from notifiers.send import MOST_REST_S, RATE_LIMIT_S, Target, send, send_lead, targets
+from notifiers.send import MOST_REST_S, RATE_LIMIT_S, MaybeRung, Target, send, send_lead, targets
+from notifiers.transport import RequestsForApprise
 
 from .conftest import NOW, Door, HttpServer
 from .test_addresses import LABELS, SLACK
@@ -157,7 +159,7 @@ def test_a_whatsapp_template_takes_one_line(make_card: Make) -> None:
 
 LANE = [401, 402, 403, 404, 410, 301, 302, 307]
 ITEM = [400, 405, 409, 413, 422]
-OUTAGE = [408, 500, 502, 503, 504, 599]
+OUTAGE = [408, 500, 502, 503, 599]
 
 
 @pytest.mark.parametrize("status", LANE)
@@ -242,22 +244,58 @@ def test_a_refused_connection(closed_port: int, make_card: Make) -> None:
 def test_an_answer_that_never_comes(http_server: HttpServer, make_card: Make) -> None:
     http_server.hang.add("/hook")
     error = failure(f"json://127.0.0.1:{http_server.port}/hook?rto=0.2", make_card())
+    assert isinstance(error, MaybeRung)
+    assert (error.code, error.outage) == ("alert_unanswered", True)
+    assert "may have rung" in error.message
+
+
+def test_no_time_to_connect_is_no_ring(make_card: Make) -> None:
+    class Slow(Door):
+        def request(self, method: str, url: str, **given: Any) -> Any:
+            raise Retryable("x did not answer in time.", code="timeout", outage=True)  # as when connecting
+
+    error = failure("json://127.0.0.1:9/hook", make_card(), Slow())
     assert isinstance(error, Retryable)
-    assert (error.code, error.outage) == ("timeout", True)
+    assert (error.code, error.outage, isinstance(error, MaybeRung)) == ("timeout", True, False)
 
 
 def test_garbage_for_an_answer(http_server: HttpServer, make_card: Make) -> None:
     http_server.garbage.add("/hook")
     error = failure(f"json://127.0.0.1:{http_server.port}/hook", make_card())
-    assert isinstance(error, Retryable)
-    assert error.outage
+    assert isinstance(error, MaybeRung)
+
+
+@pytest.mark.parametrize("status", [504, 524])
+def test_a_gateway_that_waited_in_vain(http_server: HttpServer, make_card: Make, status: int) -> None:
+    http_server.answer("/hook", status)
+    assert isinstance(failure(f"json://127.0.0.1:{http_server.port}/hook", make_card()), MaybeRung)
+
+
+def test_a_plugin_that_goes_on_after_a_call_without_an_answer_is_stopped(make_card: Make) -> None:
+    class Silent(Door):
+        def request(self, method: str, url: str, **given: Any) -> Any:
+            super().request(method, url, **given)
+            raise Unanswered("x did not answer in time.", code="timeout", outage=True)
+
+    door = Silent()
+    error = failure("matrix://user:token@127.0.0.1/#room?mode=off", make_card(), door)
+    assert isinstance(error, MaybeRung)
+    assert len(door.calls) == 1
+
+
+def test_a_plugin_that_crashes_on_the_answer_may_have_rung(make_card: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(self: object, **_given: object) -> bool:
+        RequestsForApprise().post("http://127.0.0.1/hook")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("apprise.plugins.custom_json.NotifyJSON.send", crash)
+    assert isinstance(failure("json://127.0.0.1:9/hook", make_card(), Door(200)), MaybeRung)
 
 
 def test_an_endless_answer(http_server: HttpServer, make_card: Make) -> None:
     http_server.answer("/hook", 200, body=b"x" * 3_000_000)
     error = failure(f"json://127.0.0.1:{http_server.port}/hook", make_card())
-    assert isinstance(error, Retryable)
-    assert error.code == "answer_too_large"
+    assert isinstance(error, MaybeRung)
 
 
 def test_tls_where_there_is_none(http_server: HttpServer, make_card: Make) -> None:

@@ -68,7 +68,7 @@ def test_lone_leads_arrive_without_a_fresh_one_that_shows_the_way(system: System
 
 
 def test_alerts_are_down_while_the_crm_flows(system: System) -> None:
-    system.fault("alerts", "refuse")
+    system.fault("alerts", "http_500")
     leads = fill_in(system.sandbox, 30)
     system.senders[0].send(one_by_one(leads))
     pushed_s = wait_until(lambda: system.in_crm(leads) == len(leads), lambda: system.describe(leads), most_s=15)
