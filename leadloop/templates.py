@@ -96,8 +96,13 @@ def render_text(template: Template | str, card: LeadCard) -> str:
     Several answers are joined by commas, booleans are yes and no, times are "2026-11-22 08:26 UTC". A template given as
     text is parsed first, which may raise TemplateError.
     """
+    return "".join(text for _, text in show_parts(template, card))
+
+
+def show_parts(template: Template | str, card: LeadCard) -> list[tuple[Placeholder | None, str]]:
+    """The pieces of render_text(): the template's own texts (None), and the values with their placeholders."""
     parsed = parse_template(template) if isinstance(template, str) else template
-    return "".join(part if isinstance(part, str) else _readable(part, card) for part in parsed.parts)
+    return [(None, part) if isinstance(part, str) else (part, _readable(part, card)) for part in parsed.parts]
 
 
 def _parts(text: str) -> Iterator[str | Placeholder | TemplateError]:

@@ -1,16 +1,15 @@
 """What a sales rep reads on the phone about one lead. Pure: the time is handed in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from leadloop.emails import normal_email
 from leadloop.leads import Answer, LeadCard
 from leadloop.phones import normal_phone
-from leadloop.templates import TemplateError, render_text
 from notifiers.formats import BodyFormat, named_format
-from notifiers.pen import Pen, one_line, shorten, some_lines
+from notifiers.own_text import write_own_text
+from notifiers.pen import Pen, one_line, shorten
 
 TEST_MARK = "TEST"
 _TEST_NOTE = "TEST lead: made with a testing tool, nobody is waiting for a call."
@@ -58,12 +57,13 @@ def build_message(
 ) -> Message:
     """The alert about this lead, as long as the target takes, with nothing in it that acts.
 
-    `template` (leadloop.templates) replaces the body. `body_format` is Target.body_format, or "text", "html" or
+    `template` (leadloop.templates) replaces the body: own_text.py. `body_format` is Target.body_format, or "text", "html" or
     "markdown" for no service in particular. Parts that are unknown are left out. `now` is aware.
     """
     made_for = named_format(body_format) if isinstance(body_format, str) else body_format
-    rendered = _rendered(card, template) if template else ""
-    body = _from_template(card, rendered, made_for) if rendered else _default_body(card, now, made_for)
+    first = made_for.pen.heading(_TEST_NOTE) + made_for.pen.line_break if card.is_test else ""
+    body = write_own_text(card, template, made_for, first=first) if template else ""
+    body = body or _default_body(card, now, made_for)
     title = _title(card, made_for.title_maxlen) if made_for.title_maxlen else ""
     return Message(title, body, made_for)
 
@@ -202,40 +202,3 @@ def ago(then: datetime, now: datetime) -> str:
     if seconds < 36 * 3600:
         return f"{round(seconds / 3600)} h ago"
     return f"{round(seconds / 86_400)} days ago"
-
-
-# --- a template's body ------------------------------------------------------------------------------------------------
-
-
-def _rendered(card: LeadCard, template: str) -> str:
-    """The template filled in; each value on one line, so that an answer cannot look like a line of ours.
-
-    "" for a template that is no longer valid: better the default text than no alert (`config check` refuses it).
-    """
-    try:
-        return some_lines(render_text(template, _flat(card)), 10 * _ANSWER_LIMITS[0])
-    except TemplateError:
-        return ""
-
-
-def _flat(card: LeadCard) -> LeadCard:
-    def flat(text: str) -> str:
-        return one_line(text, _ANSWER_LIMITS[0])
-
-    texts: dict[str, Any] = {name: flat(value) for name, value in vars(card).items() if isinstance(value, str)}
-    answers = tuple(
-        replace(answer, values=tuple(map(flat, answer.values[:50])), labels=tuple(map(flat, answer.labels[:50])))
-        for answer in card.answers
-    )
-    return replace(card, **texts, answers=answers)
-
-
-def _from_template(card: LeadCard, rendered: str, made_for: BodyFormat) -> str:
-    pen, limit = made_for.pen, len(rendered)
-    while True:
-        body = pen.paragraph(some_lines(rendered, limit))
-        if card.is_test:
-            body = pen.line_break.join([pen.heading(_TEST_NOTE), body])
-        if made_for.size(body) <= made_for.body_maxlen or limit < 20:
-            return body
-        limit = min(limit * 9 // 10, limit - (made_for.size(body) - made_for.body_maxlen) // 12)

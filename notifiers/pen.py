@@ -26,12 +26,11 @@ _HIDDEN = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _PILE = re.compile(f"({_MARK}{{3}}){_MARK}+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_CONTROL_BUT_NEWLINE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 
 _MENTION = re.compile(r"(?i)(?<!\w)@|@(?=(?:everyone|here|channel|all)\b)")
 _SCHEME = re.compile(r"(?i)(?<![a-z])([a-z][a-z0-9+.-]{1,20}):(?=/)")
 _HOST_DOT = re.compile(r"(?<=\w)([.。．｡])(?=[^\W\d_]{2})")
-_TAG = re.compile(r"<(?=[^\s\d=<>])")
+_TAG = re.compile(r"<(?=[^\s\d=<>])([^<>]*)(>?)")
 _ENTITY = re.compile(r"&(?=#?\w{1,40};)")
 _EDGE_LINE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")
 _LINE_START = re.compile(r"(?m)^(?=[#›+=\[:∗-]|\d{1,9}[.)])")
@@ -43,13 +42,7 @@ def one_line(text: str, limit: int) -> str:
 
     A lone surrogate becomes U+FFFD. Linear in `limit`, not in the length of `text`.
     """
-    return shorten(" ".join(_visible(text, limit, _CONTROL).split()), limit)
-
-
-def some_lines(text: str, limit: int) -> str:
-    """As one_line(), but line breaks stay; runs of empty lines become one."""
-    lines = (" ".join(line.split()) for line in _visible(text, limit, _CONTROL_BUT_NEWLINE).splitlines())
-    return shorten(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), limit)
+    return shorten(" ".join(_visible(text, limit).split()), limit)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -62,20 +55,20 @@ def shorten(text: str, limit: int) -> str:
     return cut + ELLIPSIS
 
 
-def _visible(text: str, limit: int, control: re.Pattern[str]) -> str:
+def _visible(text: str, limit: int) -> str:
     start = text[: 4 * limit + 1_000]  # what is left out below is seldom three quarters of a text
-    return _PILE.sub(r"\1", _HIDDEN.sub("", control.sub(" ", clean_text(start))))
+    return _PILE.sub(r"\1", _HIDDEN.sub("", _CONTROL.sub(" ", clean_text(start))))
 
 
 def inert(text: str, markup: Markup) -> str:
-    """`text` (from one_line() or some_lines()) as a target of this markup shows it literally."""
+    """`text` (from one_line()) as a target of this markup shows it literally."""
     text = _MENTION.sub("@" + _NOTHING, text)
     text = _SCHEME.sub(r"\1:" + _NOTHING, text)
     text = _HOST_DOT.sub(r"\1" + _NOTHING, text)
     if markup == "html":
         text = html.escape(text)
     elif markup == "text":
-        text = _TAG.sub("‹", text)
+        text = _TAG.sub(lambda found: f"‹{found[1]}{'›' if found[2] else ''}", text)
     else:
         text = _ENTITY.sub("&" + _NOTHING, text.translate(_LOOK_ALIKES))
         text = _EDGE_LINE.sub(lambda found: "ˍ" * len(found.group()), text).replace("](", "]" + _NOTHING + "(")
@@ -118,9 +111,14 @@ class Pen:
         bullet = "- " if self.markup == "markdown" else ""
         return f"{bullet}{self._from_line_start(asked)}{colon} {value}"
 
-    def paragraph(self, typed: str) -> str:
-        """Several lines as they are."""
-        return self.line_break.join(self._from_line_start(typed).split("\n"))
+    def literal(self, own: str) -> str:
+        """The operator's own text, lines and all: what it has of markup is meant."""
+        return (html.escape(own, quote=False) if self.markup == "html" else own).replace("\n", self.line_break)
+
+    def value(self, typed: str, *, starts_line: bool, apart: bool) -> str:
+        """A stranger's text among the operator's. `apart`: what stands before it must not be read together with it."""
+        text = self._from_line_start(typed) if starts_line else self.text(typed)
+        return _NOTHING + text if apart else text
 
     def phone(self, e164: str) -> str:
         """`e164` must be a number (leadloop.phones)."""

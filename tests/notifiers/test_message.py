@@ -208,8 +208,126 @@ def test_a_template_replaces_the_body(make_card: Make) -> None:
 
 def test_a_templates_lines_stay_lines_in_each_format(make_card: Make) -> None:
     template = "{first_name}\n{phone}"
-    assert build(make_card(), "html", template).body == "Zoë<br>+905321234567"
-    assert build(make_card(), "markdown", template).body == "Zoë  \n\u200b+905321234567"
+    assert build(make_card(), "html", template).body == 'Zoë<br><a href="tel:+905321234567">+905321234567</a>'
+    assert build(make_card(), "markdown", template).body == "Zoë  \n[+905321234567](tel:+905321234567)"
+
+
+OWN = """
+*Call* {full_name} <now> & {phone} {email}
+https://crm.example/leads/{leadgen_id}?by={email}&tel={phone}&x={answers.none}
+{{braces}} @sales
+"""
+QUERY = "by=zoe.t%40example.com&tel=%2B905321234567&x="
+
+
+@pytest.mark.parametrize(
+    ("body_format", "lines"),
+    [
+        (
+            "text",
+            [
+                "*Call* Zoë Example <now> & +905321234567 zoe.t@example.com",
+                f"https://crm.example/leads/77?{QUERY}",
+                "{braces} @sales",
+            ],
+        ),
+        (
+            BodyFormat(Pen("chat"), "text"),
+            [
+                "*Call* Zoë Example <now> & +905321234567 zoe.t@example.com",
+                f"https://crm.example/leads/77?{QUERY}",
+                "{braces} @sales",
+            ],
+        ),
+        (
+            "markdown",
+            [
+                "*Call* Zoë Example <now> & [+905321234567](tel:+905321234567)"
+                " [zoe.t@example.com](mailto:zoe.t@example.com)  ",
+                f"https://crm.example/leads/77?{QUERY}  ",
+                "{braces} @sales",
+            ],
+        ),
+        (
+            "html",
+            [
+                '*Call* Zoë Example &lt;now&gt; &amp; <a href="tel:+905321234567">+905321234567</a>'
+                ' <a href="mailto:zoe.t@example.com">zoe.t@example.com</a>'
+                f"<br>https://crm.example/leads/77?{QUERY.replace('&', '&amp;')}<br>{{braces}} @sales"
+            ],
+        ),
+    ],
+    ids=["text", "chat", "markdown", "html"],
+)
+def test_the_owners_text_is_sent_as_it_is(make_card: Make, body_format: BodyFormat | str, lines: list[str]) -> None:
+    card = make_card(leadgen_id="77", email="zoe.t@example.com")
+    assert build(card, body_format, OWN).body.split("\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("template", "body"),
+    [
+        ("https://wa.me/{phone}", "https://wa.me/+905321234567"),
+        ("Ring tel:{phone} now", "Ring tel:+905321234567 now"),
+        ("[{full_name}](tel:{phone}) {phone}", "[Zoë Example](tel:+905321234567) [+905321234567](tel:+905321234567)"),
+        (
+            "[open](https://crm.example/{form_name}) {form_name}",
+            "[open](https://crm.example/Autumn%20offer) Autumn offer",
+        ),
+        ("see https://crm.example: {email}", "see https://crm.example: [zoe@example.com](mailto:zoe@example.com)"),
+        ("{phone}{email}", "[+905321234567](tel:+905321234567)[zoe@example.com](mailto:zoe@example.com)"),
+    ],
+)
+def test_a_value_in_an_address_stays_a_part_of_it(make_card: Make, template: str, body: str) -> None:
+    assert build(make_card(), "markdown", template).body == body
+
+
+def test_a_value_breaks_out_of_no_address(make_card: Make) -> None:
+    card = make_card(form_name=") @everyone <b> & http://evil.example/?x=1#y")
+    body = build(card, "markdown", "[open](https://crm.example/f/{form_name})").body
+    assert body == (
+        "[open](https://crm.example/f/%29%20%40everyone%20%3Cb%3E%20%26%20http%3A%2F%2Fevil.example%2F%3Fx%3D1%23y)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("@{answers.a}", ("everyone", "")),
+        ("<{answers.a}>", ("!channel", "")),
+        ("{answers.a}{answers.b}", ("[x]", "(//evil.example)")),
+        ("{answers.a}{answers.b}", ("1", ". x")),
+        ("&{answers.a}", ("lt;b", "")),
+    ],
+)
+def test_values_make_nothing_together_with_what_stands_before_them(
+    make_card: Make, template: str, values: tuple[str, str]
+) -> None:
+    card = make_card(
+        answers=tuple(Answer(key, "CUSTOM", "Q", (text,), (text,)) for key, text in zip("ab", values, strict=True))
+    )
+    whole = template.replace("{answers.a}", values[0]).replace("{answers.b}", values[1])
+    for body_format in (BodyFormat(Pen("chat"), "text"), named_format("markdown")):
+        assert whole.strip() not in build(card, body_format, template).body
+
+
+@pytest.mark.parametrize("template", ["{full_name}", "Name:\n  {full_name}"])
+def test_a_value_at_the_start_of_a_line_is_no_heading(make_card: Make, template: str) -> None:
+    assert build(make_card(full_name="# big"), "markdown", template).body.split("\n")[-1].strip() == "\u200b# big"
+
+
+def test_what_is_missing_is_a_dash(make_card: Make) -> None:
+    assert build(make_card(phone=None, email=None), "markdown", "{phone} {email}").body == "— —"
+
+
+@pytest.mark.parametrize("body_format", FORMATS)
+def test_an_owners_text_that_is_too_long_is_cut_without_half_a_link(make_card: Make, body_format: BodyFormat) -> None:
+    for template in ("{phone} " * 3_000, "long text & more " * 900 + "{phone}", "{full_name}\n" * 2_000):
+        body = build(make_card(), body_format, template).body
+        assert body_format.size(body) <= body_format.body_maxlen
+        assert body.endswith("…")
+        assert body.count("<a ") == body.count("</a>")
+        assert body.count("](tel:+905321234567)") == body.count("[+905321234567]")
 
 
 def test_an_answer_in_a_template_is_as_inert_as_elsewhere(make_card: Make) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifiers.pen import Markup, Pen, inert, one_line, shorten, some_lines
+from notifiers.pen import Markup, Pen, inert, one_line, shorten
 
 MARKUPS: list[Markup] = ["text", "chat", "markdown", "html"]
 
@@ -33,10 +33,6 @@ anything = st.text(st.characters(), max_size=200)  # surrogates too
 )
 def test_a_text_becomes_one_visible_line(typed: str, shown: str) -> None:
     assert one_line(typed, 100) == shown
-
-
-def test_lines_are_kept_where_they_are_ours() -> None:
-    assert some_lines("a\n\n\n\n b \r\n\tc\n", 100) == "a\n\nb\nc"
 
 
 @pytest.mark.parametrize(("limit", "kept"), [(5, "abcd…"), (6, "abcdef"), (1, "…"), (0, "…")])
@@ -142,10 +138,21 @@ def test_nothing_adds_a_line(typed: str) -> None:
 
 
 @given(anything)
-def test_no_line_of_a_template_starts_a_block(typed: str) -> None:
+def test_no_value_that_starts_a_line_starts_a_block(typed: str) -> None:
     for markup in ("chat", "markdown"):
-        for line in Pen(markup).paragraph(some_lines(typed, 300)).split("\n"):  # type: ignore[arg-type]
-            assert not re.match(r"\s*([#>*+=-]|\d{1,9}[.)])", line)
+        line = Pen(markup).value(one_line(typed, 300), starts_line=True, apart=False)  # type: ignore[arg-type]
+        assert not re.match(r"\s*([#>*+=-]|\d{1,9}[.)])", line)
+
+
+@pytest.mark.parametrize(
+    "typed", ["<test lead: dummy data for full_name>", "<b>x</b>", "a < b > c", "1<2>3", "<3", "<a"]
+)
+def test_a_tag_in_a_text_loses_both_its_ends(typed: str) -> None:
+    shown = Pen("text").text(typed)
+    assert ("<" in shown) == (">" in shown) or typed == "<3"
+    assert shown.replace("‹", "<").replace("›", ">") == typed
+    if typed.startswith("<test"):
+        assert shown == "‹test lead: dummy data for full_name›"
 
 
 def test_right_to_left_text_is_isolated_from_the_number_beside_it() -> None:
