@@ -63,6 +63,7 @@ class DeliveryToMake:
     remote_url: str | None
     attempts: int
     pushed_at: datetime | None
+    delivered_at: datetime | None
     leadgen_id: str
     form_id: str | None
     received_at: datetime
@@ -137,6 +138,7 @@ _READ_DELIVERY = Prepared(
             _delivery.c.remote_url,
             _delivery.c.attempts,
             _delivery.c.pushed_at,
+            _delivery.c.delivered_at,
             _lead.c.leadgen_id,
             _lead.c.form_id,
             _lead.c.received_at,

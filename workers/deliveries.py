@@ -1,10 +1,12 @@
 """One lead to one CRM: push the record, note it, then the steps that follow, each noted as it is done."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingType
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +30,7 @@ from store.models import Connection
 from store.routing import find_mapping
 from store.vault import fingerprint
 from store.work import WorkItem
+from workers import lane_caps
 from workers.jobs import Effect, about_lead, working_with
 from workers.leads import require_card
 from workers.telling import tell_failure
@@ -54,10 +57,10 @@ def run(item: WorkItem, services: Services) -> Effect | None:
             code="connection_removed",
             action="Add it again and retry, or leave this lead where it is.",
         )
-    adapter, settings_fingerprint = find_adapter(delivery, services)
-    card = make_card(adapter, require_card(delivery.card, delivery.leadgen_id), fields)
-    with working_with(settings_fingerprint), _counting(services, delivery.connection_name):
-        ref, steps = _push(item, services, delivery, adapter, card)
+    with use_adapter(delivery, services) as (adapter, settings_fingerprint):
+        card = make_card(adapter, require_card(delivery.card, delivery.leadgen_id), fields)
+        with working_with(settings_fingerprint), _counting(services, delivery.connection_name):
+            ref, steps = _push(item, services, delivery, adapter, card)
     _measure(services, delivery)
 
     def effect(session: Session, now: datetime) -> None:
@@ -138,22 +141,60 @@ def connection_fingerprint(connection: Connection, services: Services) -> str:
     return fingerprint(services.vault.open(connection.settings_sealed))
 
 
-def find_adapter(delivery: DeliveryToMake, services: Services) -> tuple[CrmAdapter, str]:
-    """The adapter of a connection and the fingerprint of its settings, kept with its open HTTP connections until the
-    settings change."""
-    cache: dict[int, tuple[datetime, CrmAdapter, str]] = services.cached("adapters", dict)
+@dataclass
+class _Open:
+    """The adapter of one connection, kept with its open HTTP connections until the settings change."""
+
+    adapter: CrmAdapter
+    changed_at: datetime
+    fingerprint: str
+    users: int = 0
+    replaced: bool = False
+
+
+@contextmanager
+def use_adapter(delivery: DeliveryToMake, services: Services) -> Iterator[tuple[CrmAdapter, str]]:
+    """The adapter of a connection and the fingerprint of its settings; one instance for all threads of this process.
+
+    One that was replaced, as the settings changed, is closed when the last call through it has ended.
+    """
+    lock = services.cached(f"adapter_lock:{delivery.connection_id}", threading.Lock)
+    with lock:
+        opened = _current(delivery, services)
+        opened.users += 1
+    try:
+        yield opened.adapter, opened.fingerprint
+    finally:
+        with lock:
+            opened.users -= 1
+            _close_unused(opened)
+
+
+def _current(delivery: DeliveryToMake, services: Services) -> _Open:
+    """Under the connection's lock."""
+    cache: dict[int, _Open] = services.cached("adapters", dict)
     kept = cache.get(delivery.connection_id)
-    if kept is None or kept[0] != delivery.changed_at:
-        with services.read() as session:
-            connection = session.get_one(Connection, delivery.connection_id)
-        made = (connection.changed_at, make_adapter(connection, services), connection_fingerprint(connection, services))
-        if kept is not None:
-            kept[1].close()
-        kept = made
-        cache[delivery.connection_id] = kept
-        caps: dict[str, int] = services.cached("lane_caps", dict)
-        caps[crm_lane(delivery.connection_id)] = kept[1].max_in_flight
-    return kept[1], kept[2]
+    if kept is not None and kept.changed_at == delivery.changed_at:
+        return kept
+    with services.read() as session:
+        connection = session.get_one(Connection, delivery.connection_id)
+    if kept is not None and kept.changed_at == connection.changed_at:
+        return kept  # the delivery was read before the settings changed
+    made = _Open(
+        make_adapter(connection, services), connection.changed_at, connection_fingerprint(connection, services)
+    )
+    cache[delivery.connection_id] = made
+    caps: dict[str, int] = services.cached(lane_caps.NAME, dict)
+    caps[crm_lane(delivery.connection_id)] = made.adapter.max_in_flight
+    if kept is not None:
+        kept.replaced = True
+        _close_unused(kept)
+    return made
+
+
+def _close_unused(opened: _Open) -> None:
+    if opened.replaced and opened.users == 0:
+        opened.adapter.close()
 
 
 def make_adapter(connection: Connection, services: Services) -> CrmAdapter:
@@ -205,6 +246,10 @@ def _ref_row(ref: RemoteRef) -> tuple[str, str, str | None]:
 
 
 def _measure(services: Services, delivery: DeliveryToMake) -> None:
+    """The first time only: a lead that is pushed again says nothing of how long a lead takes."""
+    if delivery.delivered_at is not None:
+        log.info("lead_delivered_again", lead_id=delivery.lead_id, connection=delivery.connection_name)
+        return
     took_s = (services.now() - delivery.received_at).total_seconds()
     services.counters.observe("leadloop_webhook_to_crm_seconds", took_s, connection=delivery.connection_name)
     log.info(

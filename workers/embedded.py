@@ -7,6 +7,7 @@ from leadloop.ports import Services
 from notifiers.addresses import load_services
 from workers.bell import LocalBell
 from workers.drain import Drainer
+from workers.lane_caps import read_lane_caps
 from workers.registry import JOBS
 from workers.schedules import run_due
 from workers.sweeper import Sweeper
@@ -19,6 +20,7 @@ class EmbeddedWorker:
 
     def __init__(self, services: Services, bell: LocalBell) -> None:
         self._services = services
+        read_lane_caps(services)
         self._drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
         self._rung = threading.Event()
         self._stop = threading.Event()

@@ -22,6 +22,7 @@ from leadloop.ports import Services
 from notifiers.addresses import load_services
 from workers.bell import QUEUE, Listener, RqBell, begin_drain, connect
 from workers.drain import Drainer, anything_due
+from workers.lane_caps import read_lane_caps
 from workers.registry import JOBS
 from workers.schedules import run_due, run_scheduled
 from workers.sweeper import Sweeper
@@ -41,6 +42,7 @@ class WorkerProcess:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        read_lane_caps(services)
         self.drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
         self.stop = threading.Event()
         self._redis_away_until = 0.0
