@@ -14,11 +14,13 @@ from crm_adapters.sql.database import (
     Layout,
     demand_key,
     make_table,
+    prove_making,
     prove_rights,
     public_url,
     read_layout,
     upsert,
 )
+from crm_adapters.sql.names import find_too_long, find_twins, fold, limit_words
 from crm_adapters.sql.settings import SqlSettings
 from crm_adapters.sql.values import Unfit, as_text, bind
 from leadloop.errors import LeadloopError, NeedsHuman
@@ -34,7 +36,7 @@ _TYPES: tuple[tuple[type[types.TypeEngine[Any]], str], ...] = (
     (types.Date, "date"),
     (types.Enum, "choice"),
 )
-_STALE = ("sql_no_table", "sql_no_column", "sql_key_not_unique", "sql_no_key")
+_STALE = ("sql_no_table", "sql_no_column", "sql_key_not_unique", "sql_no_key", "sql_odd")
 
 
 class SqlTable(CrmAdapter):
@@ -50,6 +52,8 @@ class SqlTable(CrmAdapter):
 
     def __init__(self, settings: Mapping[str, Any], **given: Any) -> None:
         super().__init__(settings, **given)
+        self._url = make_url(settings["url"])
+        self._dialect = self._url.get_backend_name()
         self._lock = threading.Lock()
         self._opened: Database | None = None
         self._layout: Layout | None = None
@@ -59,6 +63,7 @@ class SqlTable(CrmAdapter):
     def push_lead(self, lead: LeadCard, earlier: Earlier) -> RemoteRef:
         """Write the row of this lead. Safe to repeat: the key column holds Meta's lead id."""
         row = self._row(lead)
+        self._demand_names(row)
         layout = self._layout_for(row)
         values = self._bind(layout, row)
         try:
@@ -71,21 +76,39 @@ class SqlTable(CrmAdapter):
 
     def _row(self, lead: LeadCard) -> dict[str, Any]:
         key, answers = self.settings["key"], self.settings["answers"]
-        row: dict[str, Any] = {name: value for name, value in lead.mapped.items() if name != key}
-        if answers and answers != key and answers not in row:
+        row: dict[str, Any] = {name: value for name, value in lead.mapped.items() if not self._same(name, key)}
+        if answers and not any(self._same(answers, name) for name in (key, *row)):
             row[answers] = {answer.key: list(answer.values) for answer in lead.answers}
         return {key: clean_text(lead.leadgen_id)} | row
+
+    def _same(self, name: str, other: str) -> bool:
+        return fold(name, self._dialect) == fold(other, self._dialect)
+
+    def _demand_names(self, row: Mapping[str, Any]) -> None:
+        """NeedsHuman when the mapping has names that this database would cut, or would not tell apart."""
+        too_long, twins = find_too_long(row, self._url), find_twins(row, self._dialect)
+        if too_long or twins:
+            why = (
+                f"a name of a column is longer than {limit_words(self._url)}"
+                if too_long
+                else "two names are one column"
+            )
+            raise NeedsHuman(
+                f"The mapping does not fit {self._database.place}: {why}: {', '.join(too_long or twins)[:300]}.",
+                code="sql_column_name",
+                action="Rename the column in the mapping and in the table, then retry.",
+            )
 
     def _bind(self, layout: Layout, row: Mapping[str, Any]) -> dict[str, Any]:
         bound, unfit = {}, []
         for name, value in row.items():
-            if name == self.settings["answers"] and name not in layout.table.c:
-                continue  # not asked for: the table simply has no column for all answers
-            column = layout.table.c[name]
+            column = layout.find_column(name)
+            if column is None:
+                continue  # only the one for all answers: the table simply has none
             try:
                 if column.info["read_only"]:
                     raise Unfit("is computed by the database itself")
-                bound[name] = bind(value, column, dialect=self._database.dialect)
+                bound[column.name] = bind(value, column, dialect=self._database.dialect)
             except Unfit as caught:
                 unfit.append(f"{name} {caught.why}")
         if unfit:
@@ -102,7 +125,7 @@ class SqlTable(CrmAdapter):
     def _database(self) -> Database:
         with self._lock:
             if self._opened is None:
-                self._opened = Database(make_url(self.settings["url"]))
+                self._opened = Database(self._url)
             return self._opened
 
     def _layout_for(self, row: Mapping[str, Any]) -> Layout:
@@ -121,13 +144,14 @@ class SqlTable(CrmAdapter):
         return layout
 
     def _lacking(self, layout: Layout, row: Mapping[str, Any]) -> list[str]:
-        return sorted(name for name in row if name not in layout.table.c and name != self.settings["answers"])
+        return sorted(name for name in row if name != self.settings["answers"] and layout.find_column(name) is None)
 
     def _find(self) -> Layout | None:
         """The table as it is; None when it is not there and may be made."""
         database, may_make = self._database, self.settings["create"]
         if database.is_missing_file():
             if may_make:
+                database.demand_folder()
                 return None
             raise NeedsHuman(
                 f"{database.place} does not exist.",
@@ -146,9 +170,9 @@ class SqlTable(CrmAdapter):
         chosen = self.settings
         return read_layout(connection, chosen["table"], schema=chosen["schema"], key=chosen["key"])
 
-    def _make(self, mapped: list[str]) -> Layout:
+    def _make(self, columns: list[str]) -> Layout:
         """Make the table. Another thread or process may be making it at the same moment: then theirs is as good."""
-        chosen, columns = self.settings, self._columns(mapped)
+        chosen = self.settings
 
         def work(connection: Connection) -> None:
             make_table(connection, chosen["table"], schema=chosen["schema"], key=chosen["key"], columns=columns)
@@ -162,23 +186,12 @@ class SqlTable(CrmAdapter):
             return layout
         return self._database.run(self._read)
 
-    def _columns(self, mapped: list[str]) -> list[str]:
-        answers = [self.settings["answers"]] if self.settings["answers"] else []
-        return list(dict.fromkeys([*self.default_fields, *mapped, *answers]))
-
-    def prepare(self) -> list[str]:
-        """Make the table when it is missing and `create` is set."""
-        if self._find() is not None:
-            return []
-        self._make([])
-        return [f"table {self.settings['table']}"]
-
     # --- what it can tell -------------------------------------------------------------------------------------------
 
     def preview(self, lead: LeadCard) -> list[Preview]:
         row = {name: value if value is None else as_text(value) for name, value in self._row(lead).items()}
         body = {"table": self.settings["table"], "key": self.settings["key"], "row": row}
-        return [Preview("UPSERT", public_url(make_url(self.settings["url"])), body)]
+        return [Preview("UPSERT", public_url(self._url), body)]
 
     def check(self) -> list[Check]:
         """The database, the table and its key, and the rights, by statements that touch no row."""
@@ -190,9 +203,20 @@ class SqlTable(CrmAdapter):
     def _check_table(self) -> str:
         layout = self._find()
         if layout is None:
-            return f"The table {self.settings['table']} is not there yet; it is made with the first lead."
+            return self._check_making()
         demand_key(layout)
         return f"The table {layout.table.name} has {len(layout.table.c)} columns; {layout.key} is unique."
+
+    def _check_making(self) -> str:
+        chosen, database = self.settings, self._database
+        said = f"The table {chosen['table']} is not there yet; it is made with the first lead"
+        if database.dialect not in ("postgresql", "sqlite"):
+            return f"{said}, which shows whether the user may make it."
+        if not database.is_missing_file():
+            database.run(
+                lambda connection: prove_making(connection, chosen["table"], schema=chosen["schema"], key=chosen["key"])
+            )
+        return f"{said}, and may be made."
 
     def _check_rights(self) -> str:
         layout = self._find()
@@ -202,10 +226,11 @@ class SqlTable(CrmAdapter):
         return "Rows may be read, inserted and updated."
 
     def read_fields(self) -> list[CrmField]:
-        """The columns of the table; those it will be made with, when it is not there yet and `create` is set."""
+        """The columns of the table; when it is not there yet and `create` is set, those it gets without a mapping."""
         layout = self._find()
         if layout is None:
-            return [CrmField(name, name) for name in dict.fromkeys([self.settings["key"], *self._columns([])])]
+            names = [self.settings["key"], *self.default_fields, self.settings["answers"]]
+            return [CrmField(name, name) for name in dict.fromkeys(filter(None, names))]
         return [_field(column) for column in layout.table.c]
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The engine of one `sql` connection, the table as it is, and the upsert. Every name is quoted by SQLAlchemy."""
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
     update,
 )
 from sqlalchemy import exc as sql_exc
@@ -27,6 +29,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import BindParameter
 
 from crm_adapters.sql.errors import translate
+from crm_adapters.sql.names import fold
 from leadloop.errors import NeedsHuman
 
 Result = TypeVar("Result")
@@ -49,12 +52,22 @@ _TIMEOUTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Layout:
-    """The table as it is in the database. `keyed`: the key column is unique; `rivals`: other columns are, too."""
+    """The table as it is in the database, with its own spelling of names. `keyed`: the key column is unique; `rivals`:
+    other columns are, too; `late`: the key is checked when a transaction ends, so that no upsert can go by it."""
 
     table: Table
     key: str
     keyed: bool
     rivals: bool
+    dialect: str = ""
+    late: bool = False
+
+    def find_column(self, name: str) -> "Column[Any] | None":
+        """The column that the database means by `name`: some do not mind case."""
+        if name in self.table.c:
+            return self.table.c[name]
+        folded = fold(name, self.dialect)
+        return next((column for column in self.table.c if fold(column.name, self.dialect) == folded), None)
 
 
 class Database:
@@ -120,6 +133,24 @@ class Database:
         """Whether it is an SQLite file that is not there. Connecting would make an empty one."""
         return self.dialect == "sqlite" and not _file_of(self.url).exists()
 
+    def demand_folder(self) -> None:
+        """NeedsHuman unless an SQLite file that is not there could be made."""
+        folder = _file_of(self.url).absolute().parent
+        if not folder.is_dir():
+            raise NeedsHuman(
+                f"The folder of {self.place[0].lower()}{self.place[1:]} does not exist.",
+                code="sql_no_database",
+                action="Make the folder, or correct the path in url (sqlite:////absolute/path).",
+                scope="lane",
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NeedsHuman(
+                f"{self.place} cannot be made: its folder may not be written to.",
+                code="sql_rights",
+                action="Give the user that leadloop runs as the right to write into that folder.",
+                scope="lane",
+            )
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -140,15 +171,40 @@ def read_layout(connection: Connection, name: str, *, schema: str | None, key: s
     found = inspector.get_columns(name, schema=schema)
     if not found:  # SQLite: it was made between two of the questions that make up the answer
         raise sql_exc.NoSuchTableError(name)
-    primary = inspector.get_pk_constraint(name, schema=schema)["constrained_columns"]
-    unique = [constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema=schema)]
+    deferrable = _find_deferrable(connection, name, schema)
+    primary = inspector.get_pk_constraint(name, schema=schema)
+    rules = [(primary.get("name"), primary["constrained_columns"])]
+    rules += [(rule["name"], rule["column_names"]) for rule in inspector.get_unique_constraints(name, schema=schema)]
     for index in inspector.get_indexes(name, schema=schema):
         partial = any(option.endswith("_where") for option in index.get("dialect_options", {}))
         if index["unique"] and not partial:
-            unique.append([column or "" for column in index["column_names"]])
-    keys = [list(columns) for columns in (primary, *unique) if columns]
-    table = Table(name, MetaData(), *(_column(column, primary) for column in found), schema=schema)
-    return Layout(table, key, keyed=[key] in keys, rivals=any(columns != [key] for columns in keys))
+            rules.append((index["name"], [column or "" for column in index["column_names"]]))
+    keys = [list(columns) for _, columns in rules if columns]
+    late = [list(columns) for rule, columns in rules if rule in deferrable]
+    columns = (_column(column, primary["constrained_columns"]) for column in found)
+    table = Table(name, MetaData(), *columns, schema=schema)
+    layout = Layout(table, key, keyed=False, rivals=False, dialect=connection.dialect.name)
+    if (column := layout.find_column(key)) is not None:
+        key = column.name
+    rivals = any(columns != [key] for columns in keys)
+    return replace(layout, key=key, keyed=[key] in keys, rivals=rivals, late=[key] in late)
+
+
+def _find_deferrable(connection: Connection, name: str, schema: str | None) -> frozenset[str]:
+    """Keys that PostgreSQL may check at the end of a transaction: ON CONFLICT refuses a column that has one."""
+    if connection.dialect.name != "postgresql":
+        return frozenset()
+    return frozenset(connection.scalars(_DEFERRABLE, {"name": name, "schema": schema}))
+
+
+_DEFERRABLE = text(
+    """
+    SELECT conname FROM pg_catalog.pg_constraint
+    JOIN pg_catalog.pg_class ON pg_class.oid = conrelid JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE condeferrable AND relname = :name
+      AND CASE WHEN CAST(:schema AS text) IS NULL THEN pg_table_is_visible(pg_class.oid) ELSE nspname = :schema END
+    """
+)
 
 
 def _column(found: ReflectedColumn, primary: list[str]) -> "Column[Any]":
@@ -156,6 +212,14 @@ def _column(found: ReflectedColumn, primary: list[str]) -> "Column[Any]":
     filled = found["nullable"] or found["default"] is not None or bool(found.get("identity"))
     told = {"required": not filled and found["name"] not in primary, "read_only": bool(found.get("computed"))}
     return Column(found["name"], found["type"], comment=found.get("comment"), info=told)
+
+
+def prove_making(connection: Connection, name: str, *, schema: str | None, key: str) -> None:
+    """Make the table and take it back, where a transaction can: nobody sees it."""
+    if connection.dialect.name in ("postgresql", "sqlite"):
+        trial = connection.begin_nested()
+        make_table(connection, name, schema=schema, key=key, columns=[])
+        trial.rollback()
 
 
 def make_table(connection: Connection, name: str, *, schema: str | None, key: str, columns: list[str]) -> None:
@@ -180,6 +244,13 @@ def demand_key(layout: Layout) -> None:
             f"The column {layout.key} of the table {name} is not unique, so a lead that is sent again would be a second row.",
             code="sql_key_not_unique",
             action=f"Run CREATE UNIQUE INDEX {name}_{layout.key} ON {name} ({layout.key}).",
+            scope="lane",
+        )
+    if layout.late:
+        raise NeedsHuman(
+            f"The key {layout.key} of the table {name} is deferrable, and no upsert can go by such a key.",
+            code="sql_key_deferrable",
+            action="Drop that key and make it anew without DEFERRABLE.",
             scope="lane",
         )
 

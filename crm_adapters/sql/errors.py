@@ -11,13 +11,24 @@ from sqlalchemy import exc
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable
 
 Why = Literal[
-    "outage", "busy", "login", "no_database", "rights", "no_table", "no_column", "duplicate", "not_null", "data", "odd"
+    "outage",
+    "busy",
+    "login",
+    "no_database",
+    "no_schema",
+    "rights",
+    "no_table",
+    "no_column",
+    "duplicate",
+    "not_null",
+    "data",
+    "odd",
 ]
 
 _SQLSTATES: tuple[tuple[str, Why], ...] = (
     ("28", "login"),
     ("3D", "no_database"),
-    ("3F", "no_table"),
+    ("3F", "no_schema"),
     ("42501", "rights"),
     ("42P01", "no_table"),
     ("42703", "no_column"),
@@ -27,7 +38,9 @@ _SQLSTATES: tuple[tuple[str, Why], ...] = (
     ("22", "data"),
     ("25006", "busy"),  # read-only: a standby that has not taken over yet
     ("40", "busy"),
-    ("55", "busy"),
+    ("55006", "busy"),
+    ("55P03", "busy"),
+    ("55", "odd"),  # not in the state for it: a deferrable key, say, which waiting does not change
     ("57014", "busy"),
     ("08", "outage"),
     ("53", "outage"),
@@ -128,6 +141,7 @@ def _data(said: Said, place: str) -> LeadloopError:
 _HELD: dict[str, tuple[str, str]] = {
     "login": ("does not accept the user or password", "Correct the user and password in url, or the database's rules."),
     "no_database": ("has no such database, or its file is not one", "Correct the name of the database in url."),
+    "no_schema": ("has no such schema", "Correct schema, or take it out for the usual one; leadloop makes no schema."),
     "rights": (
         "does not give the rights to read and write this table",
         "Grant the user SELECT, INSERT and UPDATE on the table (for a file: read and write, and on its folder).",
@@ -197,7 +211,11 @@ def _read_sqlite(code: int, text: str) -> Said | None:
     if code == _SQLITE_NOT_NULL:
         return Said("not_null", text.rpartition(".")[2][:128])
     if code & 0xFF == 1:
-        missing: tuple[tuple[str, Why], ...] = (("no such table", "no_table"), ("no column named", "no_column"))
+        missing: tuple[tuple[str, Why], ...] = (
+            ("no such table", "no_table"),
+            ("no column named", "no_column"),
+            ("unknown database", "no_schema"),
+        )
         return next((Said(why) for words, why in missing if words in text), Said("odd"))
     why = _SQLITE.get(code & 0xFF)
     return Said(why) if why else None

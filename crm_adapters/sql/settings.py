@@ -4,9 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from crm_adapters.sql.names import LONGEST, find_too_long, limit_words
 
 _EXAMPLE = "postgresql://user:password@host/database"
 
@@ -46,8 +48,8 @@ class Identifier(fields.String):
         text = str(super()._deserialize(value, attr, data, **kwargs))
         if self.blank and not text:
             return text
-        if not text.strip() or len(text) > 128 or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
-            raise ValidationError("Must be a name of 1 to 128 characters, on one line.")
+        if not text.strip() or len(text) > LONGEST or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
+            raise ValidationError(f"Must be a name of 1 to {LONGEST} characters, on one line.")
         return text
 
 
@@ -87,6 +89,13 @@ class SqlSettings(Schema):
             "help": "Gets all answers as JSON, where the table has it and the mapping does not name it; empty: none.",
         },
     )
+
+    @validates_schema
+    def check_lengths(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        url = make_url(data["url"])
+        for name in ("table", "schema", "key", "answers"):
+            if data[name] and find_too_long([data[name]], url):
+                raise ValidationError(f"Is too long: names have at most {limit_words(url)}.", name)
 
 
 def _check_driver(url: URL) -> None:

@@ -108,10 +108,66 @@ def test_the_table_is_made_with_a_column_for_everything(database: Database) -> N
     assert set(row) == {"leadgen_id", "answers", *SqlTable.default_fields}
 
 
-def test_a_mapping_adds_its_columns_when_the_table_is_made(database: Database) -> None:
+def test_with_a_mapping_the_table_is_made_with_its_columns(database: Database) -> None:
     push(connect(database, create=True), **{"budget €": "9", "tags": ["seo", "ads"]})
     (row,) = database.records()
     assert (row["budget €"], row["tags"]) == ("9", "seo, ads")
+    assert set(row) == {"leadgen_id", "budget €", "tags", "answers"}
+
+
+@pytest.mark.parametrize(
+    ("key", "mapped"), [("leadgen_id", "Email"), ("EMAIL", "phone"), ("ID", "id"), ("x", "Answers")]
+)
+def test_names_in_capitals_make_one_column(key: str, mapped: str, database: Database) -> None:
+    adapter = connect(database, create=True, key=key)
+    push(adapter, **{mapped: "1"})
+    push(adapter, **{mapped: "2"})
+    (row,) = database.records()
+    assert row[key] == make_lead().leadgen_id
+    if key.lower() != mapped.lower() or not isinstance(database, SqliteFile):
+        assert row[mapped] == "2"
+
+
+def test_a_database_that_does_not_mind_case_finds_its_columns(sqlite: SqliteFile) -> None:
+    sqlite.run('CREATE TABLE {table} ("LeadGen_ID" TEXT PRIMARY KEY, "Email" TEXT, ANSWERS TEXT, "ÄÖ" TEXT)')
+    adapter = connect(sqlite)
+    push(adapter, email="quillon@personal.example", ÄÖ="x")
+    (row,) = sqlite.records()
+    assert (row["Email"], row["LeadGen_ID"]) == ("quillon@personal.example", make_lead().leadgen_id)
+    assert row["ANSWERS"] is not None
+    assert [check.ok for check in adapter.check()] == [True, True]
+    assert error_of(adapter, äö="x").code == "sql_no_column"  # SQLite folds ASCII alone
+
+
+def test_names_that_are_one_column_are_told(sqlite: SqliteFile) -> None:
+    error = error_of(connect(sqlite, create=True), city="1", CITY="2")
+    assert (error.code, error.scope) == ("sql_column_name", "item")
+    assert "two names are one column: CITY" in error.message
+
+
+def test_a_database_that_minds_case_has_both(postgres: Database) -> None:
+    push(connect(postgres, create=True), city="1", CITY="2")
+    (row,) = postgres.records()
+    assert (row["city"], row["CITY"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("name", ["c" * 64, "c" * 100, "ü" * 32])
+def test_a_column_whose_name_postgresql_would_cut_is_told(name: str, postgres: Database) -> None:
+    error = error_of(connect(postgres, create=True), **{name: "1"})
+    assert (error.code, error.scope) == ("sql_column_name", "item")
+    assert f"63 bytes in postgresql: {name}" in error.message
+    push(connect(postgres, create=True), **{"c" * 63: "1", "ü" * 31: "2"})
+    assert postgres.records()[0]["c" * 63] == "1"
+
+
+@pytest.mark.parametrize("setting", ["table", "schema", "key", "answers"])
+def test_settings_with_names_that_the_database_would_cut(setting: str) -> None:
+    url = "postgresql://db.example/crm"
+    assert refusal(url=url, **{setting: "ü" * 32}) == {
+        setting: ["Is too long: names have at most 63 bytes in postgresql."]
+    }
+    assert load_settings(SqlTable, {"url": url, setting: "ü" * 31})[setting] == "ü" * 31
+    assert load_settings(SqlTable, {"url": "sqlite:////tmp/x.db", setting: "x" * 128})[setting] == "x" * 128
 
 
 def test_pushing_again_updates_and_clears(database: Database) -> None:
@@ -364,8 +420,56 @@ def test_check_and_fields_of_a_file_still_to_be_made(sqlite: SqliteFile) -> None
     assert all(check.ok for check in adapter.check())
     assert adapter.read_fields()[0].name == "leadgen_id"
     assert not sqlite.path.exists()
-    assert adapter.prepare() == [f"table {sqlite.table}"]
-    assert adapter.prepare() == []
+
+
+def test_check_of_a_table_still_to_be_made_leaves_none_behind(database: Database) -> None:
+    database.run("CREATE TABLE another (x TEXT)")
+    adapter = connect(database, create=True)
+    checks = adapter.check()
+    assert all(check.ok for check in checks)
+    assert "may be made" in checks[0].found
+    assert error_of(connect(database)).code == "sql_no_table"
+    database.run("DROP TABLE another")
+
+
+def test_check_finds_that_the_table_may_not_be_made(postgres: Database, postgres_server: PostgresServer) -> None:
+    postgres.run("CREATE SCHEMA closed_of_test")
+    postgres.run("CREATE ROLE reader_of_test LOGIN PASSWORD 'pa55word'")
+    try:
+        postgres.run("GRANT USAGE ON SCHEMA closed_of_test TO reader_of_test")
+        url = make_url(postgres_server.url("postgres")).set(username="reader_of_test", password="pa55word")
+        reader = Database(url.render_as_string(hide_password=False))
+        check = connect(reader, create=True, schema="closed_of_test").check()[0]
+        assert (check.ok, "rights" in check.found) == (False, True)
+        check = connect(postgres, create=True, schema="none_of_test").check()[0]
+        assert (check.ok, "no such schema" in check.found) == (False, True)
+    finally:
+        postgres.run("DROP SCHEMA closed_of_test CASCADE")
+        postgres.run("DROP ROLE reader_of_test")
+
+
+def test_a_schema_that_sqlite_does_not_have(sqlite: SqliteFile) -> None:
+    sqlite.run("CREATE TABLE {table} (leadgen_id TEXT PRIMARY KEY)")
+    error = error_of(connect(sqlite, schema="nowhere", create=True))
+    assert (error.code, error.scope) == ("sql_no_schema", "lane")
+    assert "schema" in error.action
+
+
+@pytest.mark.parametrize(
+    "columns", ["leadgen_id TEXT PRIMARY KEY DEFERRABLE", "leadgen_id TEXT PRIMARY KEY, UNIQUE (leadgen_id) DEFERRABLE"]
+)
+def test_a_key_that_is_checked_late_holds_the_connection(columns: str, postgres: Database) -> None:
+    postgres.run(f"CREATE TABLE {{table}} ({columns}, city TEXT, UNIQUE (city) DEFERRABLE)")
+    adapter = connect(postgres)
+    error = error_of(adapter)
+    assert (error.code, error.scope) == ("sql_key_deferrable", "lane")
+    assert [check.ok for check in adapter.check()] == [False]
+
+
+def test_another_key_that_is_checked_late_is_none_of_ours(postgres: Database) -> None:
+    postgres.run("CREATE TABLE {table} (leadgen_id TEXT PRIMARY KEY, city TEXT UNIQUE DEFERRABLE)")
+    push(connect(postgres), city="x")
+    assert len(postgres.records()) == 1
 
 
 def test_a_file_that_is_no_database(sqlite: SqliteFile) -> None:
@@ -376,7 +480,11 @@ def test_a_file_that_is_no_database(sqlite: SqliteFile) -> None:
 
 def test_a_folder_that_is_not_there(sqlite: SqliteFile) -> None:
     sqlite.url = f"sqlite:///{sqlite.path.parent}/nowhere/crm.db"
-    assert error_of(connect(sqlite, create=True)).code == "sql_rights"
+    adapter = connect(sqlite, create=True)
+    error = error_of(adapter)
+    assert (error.code, error.scope) == ("sql_no_database", "lane")
+    assert "The folder of the SQLite file crm.db does not exist." in error.message
+    assert [check.ok for check in adapter.check()] == [False]
 
 
 def test_a_file_that_may_only_be_read(sqlite: SqliteFile) -> None:
@@ -548,6 +656,9 @@ class DriverError(Exception):
         (exc.OperationalError, DriverError(code=13), "sql_outage", Retryable),
         (exc.OperationalError, DriverError(code=517), "sql_busy", Retryable),
         (exc.OperationalError, DriverError(sqlstate="40P01"), "sql_busy", Retryable),
+        (exc.OperationalError, DriverError(sqlstate="55P03"), "sql_busy", Retryable),
+        (exc.OperationalError, DriverError(sqlstate="55006"), "sql_busy", Retryable),
+        (exc.OperationalError, DriverError(sqlstate="55000"), "sql_odd", NeedsHuman),
         (exc.OperationalError, DriverError(sqlstate="53100"), "sql_outage", Retryable),
         (exc.OperationalError, DriverError(sqlstate="57P01"), "sql_outage", Retryable),
         (exc.InternalError, DriverError(sqlstate="25006"), "sql_busy", Retryable),
@@ -613,7 +724,7 @@ def test_a_schema_of_its_own(postgres: Database) -> None:
         adapter = connect(postgres, schema="crm_of_test", table="leads", create=True)
         push(adapter, city="x")
         assert [row["city"] for row in postgres.run("SELECT city FROM crm_of_test.leads")] == ["x"]
-        assert error_of(connect(postgres, schema="none_of_test", table="leads", create=True)).code == "sql_no_table"
+        assert error_of(connect(postgres, schema="none_of_test", table="leads", create=True)).code == "sql_no_schema"
     finally:
         postgres.run("DROP SCHEMA crm_of_test CASCADE")
 
