@@ -1,8 +1,13 @@
 """GET /: the start page. How the installation is doing and what to do next; nothing of a person stands on it."""
 
-from dataclasses import dataclass, field
+import shutil
+import sys
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
@@ -34,15 +39,17 @@ class Rest:
 
 @dataclass(frozen=True)
 class Step:
-    """Something to do next: a sentence, and a command to type."""
+    """Something to do next: a sentence, and a command to type or a page to open."""
 
     words: str
     command: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
 class Status:
-    """What the page shows. `figures` None: this caller may not see them, or the database does not answer."""
+    """What the page shows. `figures` None: this caller may not see them, or the database does not answer. `sandbox` is
+    the address of its page, where one plays Meta."""
 
     reasons: list[str]
     open: bool
@@ -50,6 +57,7 @@ class Status:
     rests: list[Rest] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     last_notice: str = ""
+    sandbox: str = ""
 
 
 @bp.get("/")
@@ -75,14 +83,36 @@ def find_status(services: Services, *, open_: bool) -> Status:
         figures = find_figures(services)
     except AWAY:
         return Status(reasons=reasons, open=True)
+    sandbox = find_sandbox(services)
     return Status(
         reasons=reasons,
         open=True,
         figures=figures,
         rests=find_rests(figures),
-        steps=list(next_steps(figures)),
+        steps=[as_typed_here(step) for step in next_steps(figures, sandbox=sandbox)],
         last_notice=ago(figures.last_notice_at, figures.now),
+        sandbox=sandbox,
     )
+
+
+def find_sandbox(services: Services) -> str:
+    """The address of the sandbox's page; "" when this server talks to the real Meta."""
+    address = services.settings.meta_graph_url
+    return address if urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1") else ""
+
+
+def as_typed_here(step: Step) -> Step:
+    """The step with its command as a shell beside this server finds it: `make run` puts nothing on PATH."""
+    return replace(step, command=find_program() + step.command.removeprefix("leadloop")) if step.command else step
+
+
+@cache
+def find_program() -> str:
+    """`leadloop` where PATH has it, else the path of this installation's own, from the working folder."""
+    own = Path(sys.executable).parent / "leadloop"
+    if shutil.which("leadloop") or not own.is_file():
+        return "leadloop"
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
 def find_rests(figures: Figures) -> list[Rest]:
@@ -128,7 +158,7 @@ def lane_words(lane: str, figures: Figures) -> str:
     return lane
 
 
-def next_steps(figures: Figures) -> list[Step]:
+def next_steps(figures: Figures, *, sandbox: str = "") -> list[Step]:
     """What to do next: first what stops leads, then what is missing, then how to look."""
     steps = []
     if figures.rows("parked", "failed"):
@@ -155,13 +185,11 @@ def next_steps(figures: Figures) -> list[Step]:
         )
     if sum(figures.leads.values()):
         steps.append(Step("Look at the leads.", "leadloop leads list"))
+    elif sandbox:
+        steps.append(Step("Press Submit a lead in the sandbox, and watch it arrive.", "leadloop leads list", sandbox))
     else:
-        steps.append(
-            Step(
-                "Send a first lead with Meta's Lead Ads Testing Tool, or with the sandbox, and watch it arrive.",
-                "leadloop leads list",
-            )
-        )
+        words = "Send a first lead with Meta's Lead Ads Testing Tool, and watch it arrive."
+        steps.append(Step(words, "leadloop leads list"))
     steps.append(Step("Let a program read them: make an API key.", "leadloop api-key create NAME"))
     return steps
 

@@ -201,12 +201,8 @@ def read_query(schema: Query, given: MultiDict[str, str]) -> dict[str, Any]:
         loaded = {}
     if errors:
         told = errors[:MOST_ERRORS]
-        raise Problem(INVALID_PARAMETER, " ".join(_sentence(error["detail"]) for error in told), told)
+        raise Problem(INVALID_PARAMETER, " ".join(error["detail"] for error in told), told)
     return loaded
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]
 
 
 def _error(name: str, detail: str) -> dict[str, str]:

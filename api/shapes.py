@@ -258,7 +258,7 @@ class ProblemDetails(Schema):
     type = _sure("The kind of problem: its address in the reference.", "/api/v1/docs#problem-invalid-parameter")
     title = _sure("The kind of problem, in words.", "A parameter is not right")
     status = _number("The HTTP status.", 400)
-    detail = _sure("What is wrong here, and the mend.", "Limit must be a whole number from 1 to 200.")
+    detail = _sure("What is wrong here, and the mend.", "limit must be a whole number from 1 to 200.")
     request_id = _sure("The id of this request in the log.", "5f0c3d0e5b1f4c7f9a6d0b8e2c4a1f37")
     errors = fields.List(
         fields.Nested(WrongParameter), metadata={"description": "Each wrong parameter (only with 400)."}

@@ -10,6 +10,7 @@ from conftest import NOW
 from lead_rows import PAGE, add, make_lead, on_both
 from sqlalchemy.exc import OperationalError
 
+from api import landing
 from api.landing import ago
 from leadloop import __version__
 from store.models import Connection, Lane, Notifier, Page, RawEvent, Work
@@ -118,6 +119,34 @@ def test_trouble_is_told_with_the_mend(client, services):
     assert "leadloop work list --parked" in seen
     assert "leadloop leads replay --unrouted" in seen
     assert "Connect a Page" not in seen
+
+
+def test_the_sandbox_is_linked_while_it_plays_meta(app, services):
+    seen = text_of(app.test_client().get("/"))
+    assert "Lead Ads Testing Tool" in seen
+    assert "sandbox" not in seen.lower()
+    settings = services.settings.with_(meta_graph_url="http://127.0.0.1:8001")
+    app.extensions["leadloop"] = dataclasses.replace(services, settings=settings, caches={})
+    answer = app.test_client().get("/")
+    assert answer.text.count('<a href="http://127.0.0.1:8001">') == 2
+    assert "Press Submit a lead in the sandbox" in text_of(answer)
+    hidden = app.test_client().get("/", headers={"Via": "1.1 proxy"})
+    assert "8001" not in hidden.text
+
+
+@pytest.mark.parametrize("on_path", [True, False])
+def test_commands_are_as_a_shell_here_finds_them(client, monkeypatch, tmp_path, on_path):
+    program = tmp_path / ".venv" / "bin" / "leadloop"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(landing.sys, "executable", str(program.with_name("python")))
+    monkeypatch.setattr(landing.shutil, "which", lambda name: f"/usr/bin/{name}" if on_path else None)
+    landing.find_program.cache_clear()
+    try:
+        assert f"<pre>{'leadloop' if on_path else '.venv/bin/leadloop'} crm list</pre>" in client.get("/").text
+    finally:
+        landing.find_program.cache_clear()
 
 
 def test_everything_is_escaped(client, services):

@@ -159,3 +159,9 @@ def test_head_has_the_headers_and_no_body(client, key):
     answer = client.head("/api/v1/leads", headers={"Authorization": f"Bearer {key}"})
     assert (answer.status_code, answer.data) == (200, b"")
     assert client.head("/api/v1/leads").status_code == 401
+
+
+def test_detail_spells_parameters_as_they_are(get):
+    answer = get("/api/v1/leads", foo="1", limit="0").json
+    assert answer["detail"].startswith("foo is not a parameter of this address")
+    assert answer["detail"] == " ".join(error["detail"] for error in answer["errors"])
