@@ -111,10 +111,25 @@ class Lead(Base):
         Index(
             "ix_lead_unread",
             "state",
+            "received_at",
+            "id",
             sqlite_where=text("state <> 'read'"),
             postgresql_where=text("state <> 'read'"),
         ),
-        Index("ix_lead_unrouted", "id", sqlite_where=text("routed = 0"), postgresql_where=text("NOT routed")),
+        Index(
+            "ix_lead_unrouted",
+            "received_at",
+            "id",
+            sqlite_where=text("routed = 0"),
+            postgresql_where=text("NOT routed"),
+        ),
+        Index(
+            "ix_lead_test",
+            "received_at",
+            "id",
+            sqlite_where=text("is_test = 1"),
+            postgresql_where=text("is_test"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
