@@ -13,6 +13,8 @@ from configuration.environ import MASK, pointer
 from configuration.locate import Path
 from configuration.schema import TABLES
 from configuration.toml_writer import write_table
+from crm_adapters import get_adapter
+from crm_adapters.base import secret_path_fields
 from leadloop.ports import Vault
 from notifiers.addresses import scheme_of
 from store.models import Connection, Funnel, Notifier, Page, Route
@@ -25,6 +27,7 @@ _HEAD = f"""\
 # "{MASK}" stands for a secret that is kept sealed: put a "$NAME" there before you apply this file elsewhere.
 """
 _PASSWORD = re.compile(r"(?<=://)([^/?#@\s]*):[^/?#@\s]*@")
+_PATH = re.compile(r"(://[^/?#]*/)[^?#]+")
 _QUERY = re.compile(r"(?<==)[^&#\s]+")
 
 
@@ -77,7 +80,11 @@ def _connection(row: Connection, vault: Vault) -> dict[str, Any]:
     settings = json.loads(vault.open(row.settings_sealed))
     marked = find_secret_names(row.adapter)
     secret = frozenset(settings) if marked is None else marked  # an adapter that is not here cannot say what is secret
-    shown = {key: _show(value, (key,), row.env_names, secret=key in secret) for key, value in settings.items()}
+    paths = frozenset[str]() if marked is None else secret_path_fields(get_adapter(row.adapter))
+    shown = {
+        key: _show(value, (key,), row.env_names, secret=key in secret, hide_path=key in paths)
+        for key, value in settings.items()
+    }
     return {"name": row.name, "adapter": row.adapter} | ({"settings": shown} if shown else {})
 
 
@@ -94,7 +101,7 @@ def _source(env_names: Mapping[str, str] | None, place: str) -> str | None:
     return f"${name}" if name else None
 
 
-def _show(value: Any, path: Path, env_names: Mapping[str, str] | None, *, secret: bool) -> Any:
+def _show(value: Any, path: Path, env_names: Mapping[str, str] | None, *, secret: bool, hide_path: bool = False) -> Any:
     """A setting for the export: from its variable, masked, or as it is."""
     if isinstance(value, Mapping):
         return {key: _show(inner, (*path, key), env_names, secret=secret) for key, inner in value.items()}
@@ -103,6 +110,8 @@ def _show(value: Any, path: Path, env_names: Mapping[str, str] | None, *, secret
     source = _source(env_names, pointer(path))
     if source or secret:
         return source or MASK
+    if isinstance(value, str) and hide_path:
+        value = _PATH.sub(rf"\1{MASK}", value)
     return _literal(value) if isinstance(value, str) else value
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "load_settings",
     "parse_json",
     "secret_fields",
+    "secret_path_fields",
 ]
 
 MASK = "•••"
@@ -348,6 +349,14 @@ def secret_fields(adapter: type[CrmAdapter]) -> frozenset[str]:
     """Names of the settings that are masked in every output (metadata={"secret": True})."""
     return frozenset(
         name for name, field_ in adapter.settings_schema().fields.items() if field_.metadata.get("secret", False)
+    )
+
+
+def secret_path_fields(adapter: type[CrmAdapter]) -> frozenset[str]:
+    """Names of the settings that are addresses with a key in their path (metadata={"secret_path": True}): only the host
+    of such an address is shown, as Zapier, Make and chats put into the path what lets anybody in."""
+    return frozenset(
+        name for name, field_ in adapter.settings_schema().fields.items() if field_.metadata.get("secret_path", False)
     )
 
 

@@ -67,7 +67,11 @@ class WebhookSettings(Schema):
     url = HttpsUrl(
         required=True,
         http="any",
-        metadata={"label": "Address", "help": "https:// address that receives one POST for each lead."},
+        metadata={
+            "label": "Address",
+            "help": "https:// address that receives one POST for each lead.",
+            "secret_path": True,
+        },
     )
     secret = SecretList(
         required=True,

@@ -70,5 +70,15 @@ stages = [
 """.replace("<MAIL>", MAIL)
 
 # The same with every secret in a variable, so that an export can say it again.
-ALL_NAMED = GOOD.replace(f'"{MAIL}"', '"$SALES_MAIL"').replace("$$literal", "$TEAM")
-NAMED_ENVIRON = ENVIRON | {"SALES_MAIL": MAIL, "TEAM": "$literal"}
+ALL_NAMED = (
+    GOOD.replace(f'"{MAIL}"', '"$SALES_MAIL"')
+    .replace("$$literal", "$TEAM")
+    .replace("https://crm.example/leads", "$CRM_URL")
+    .replace("https://second.example/leads", "$SECOND_URL")
+)
+NAMED_ENVIRON = ENVIRON | {
+    "SALES_MAIL": MAIL,
+    "TEAM": "$literal",
+    "CRM_URL": "https://crm.example/leads",
+    "SECOND_URL": "https://second.example/leads",
+}

@@ -68,7 +68,8 @@ def test_secrets_in_the_clear_are_masked_and_an_apply_refuses_the_mask(sqlite_en
     assert 'access_token = "••••"' in text
     assert 'urls = ["slack://••••", "mailtos://••••"]' in text
     mistakes = check_text(text, NAMED_ENVIRON).mistakes
-    assert len(mistakes) == 7  # two tokens, two secrets, a header (the adapter calls headers secret), two addresses
+    # Two tokens, two secrets, a header (the adapter calls headers secret), four addresses.
+    assert len(mistakes) == 9
     assert all("mask of an export" in mistake.message for mistake in mistakes)
 
 
@@ -88,11 +89,33 @@ def test_addresses_that_are_no_secret_lose_their_passwords(sqlite_engine: Engine
         session.add(Connection(name="a", adapter="webhook", settings_sealed=sealed, changed_at=NOW))
     shown = tomllib.loads(export(sqlite_engine))["connections"][0]["settings"]
     assert shown == {
-        "url": "https://hooks.example/a?key=••••&b=••••#part",
+        "url": "https://hooks.example/••••?key=••••&b=••••#part",
         "dsn": "postgresql://me:••••@db/x",
         "text": "$$5",
         "deep": [{"n": 1.5, "b": True, "s": "a"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.zapier.com/hooks/catch/1/PATHSECRET", "https://hooks.zapier.com/••••"),
+        ("https://hook.eu1.make.com/PATHSECRET/", "https://hook.eu1.make.com/••••"),
+        ("https://hooks.example:8443//PATHSECRET", "https://hooks.example:8443/••••"),
+        ("https://hooks.example/PATHSECRET?x=https://a/PATHSECRET", "https://hooks.example/••••?x=••••"),
+        ("https://crm.example/", "https://crm.example/"),
+        ("https://crm.example", "https://crm.example"),
+    ],
+)
+def test_an_address_with_a_key_in_its_path_shows_its_host(url: str, shown: str, sqlite_engine: Engine) -> None:
+    with Session(sqlite_engine) as session, session.begin():
+        for name, env_names in (("clear", None), ("named", {"/url": "HOOK_URL"})):
+            sealed = VAULT.seal(json.dumps({"url": url}))
+            session.add(
+                Connection(name=name, adapter="webhook", settings_sealed=sealed, env_names=env_names, changed_at=NOW)
+            )
+    clear, named = tomllib.loads(export(sqlite_engine))["connections"]
+    assert (clear["settings"]["url"], named["settings"]["url"]) == (shown, "$HOOK_URL")
 
 
 @pytest.mark.parametrize("adapter", ["not_installed", "does_not_load"])
