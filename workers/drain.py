@@ -49,6 +49,8 @@ log = get_logger(__name__)
 BUSY = 8
 GATHER_S = 0.010  # when busy, wait this long so that neighbours are claimed and settled in one transaction
 SETTLE_TRIES = 6
+HAND_ON_S = 5.0  # longer than a stopped process lives on to write down the last
+HAND_ON_WITHIN_S = 1.0
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)  # no bug of ours, and nothing that the lead has done
 
 
@@ -116,11 +118,11 @@ class Drainer:
                 if not self._in_hand:
                     break
             time.sleep(0.02)
+        self._abandoned.set()
         with self._lock:
             left = list(self._in_hand)
         if left:
-            log.warning("stopped_with_work_in_hand", rows=len(left), note="they fall due when their lease ends")
-        self._abandoned.set()
+            self._hand_on(left)
         self.wake()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -237,6 +239,23 @@ class Drainer:
             self._begun.update(waiting)  # its thread, when it comes to it, finds it begun and lets it be
         self._give_back(waiting)
 
+    def _hand_on(self, items: list[WorkItem]) -> None:
+        """Shorten the leases of what is still in hand, so that another worker takes it soon after this process has ended.
+        It stays ours until then: a call that comes back in time is noted, and one that does not counts as lost."""
+        log.warning("stopped_with_work_in_hand", rows=len(items), note=f"they fall due in {HAND_ON_S:g} seconds")
+        until = self._services.now() + timedelta(seconds=HAND_ON_S)
+
+        def shorten() -> None:
+            try:
+                self._services.writer.write(lambda session: renew(session, items, until=until))
+            except SQLAlchemyError as caught:
+                log.warning("hand_on_failed", error=type(caught).__name__, note="they fall due when their lease ends")
+
+        # A database that hangs may be why they are still in hand: it must not hold up the end as well.
+        writing = threading.Thread(target=shorten, name="hand-on", daemon=True)
+        writing.start()
+        writing.join(HAND_ON_WITHIN_S)
+
     def _give_back(self, items: list[WorkItem]) -> None:
         if not items:
             return
@@ -292,7 +311,7 @@ class Drainer:
     def renew_leases(self) -> None:
         """Keep what is in hand ours while it is being worked on. Called now and then; cheap when nothing is due."""
         lease_s = self._services.settings.lease_s
-        if time.monotonic() - self._renewed_at < lease_s / 3:
+        if self._abandoned.is_set() or time.monotonic() - self._renewed_at < lease_s / 3:
             return
         self._renewed_at = time.monotonic()
         with self._lock:

@@ -17,7 +17,7 @@ from store.lanes import free_changed, list_lanes
 from store.models import Lane, Work
 from store.work import BACKFILL, WorkItem, add_work, wake
 from workers.alone import MOST_LOST, RISKY
-from workers.drain import Drainer, anything_due
+from workers.drain import HAND_ON_S, Drainer, anything_due
 from workers.jobs import Effect, Job, working_with
 from workers.settling import LONGEST_REST_S, WAKE_S
 
@@ -280,9 +280,14 @@ def test_the_grace_time_bounds_the_stop(engine: Engine) -> None:
     drainer.stop(0.3)
     thread.join(timeout=5)
     took = time.monotonic() - began
+    (row,) = rows(engine)
+    drainer.renew_leases()
     release.set()
     assert not thread.is_alive()
     assert took < 4
+    assert row.due_at <= services.now() + timedelta(seconds=HAND_ON_S), "another worker need not wait for the lease"
+    assert (row.attempts, row.lost) == (1, 0)
+    assert row.holder, "it stays in this hand until then, so that a death in the meantime is counted"
     while rows(engine):  # what was still in hand is settled when it comes back, if the process lives so long
         time.sleep(0.02)
 
