@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 Scope = Literal["item", "lane"]
+LEAST_REST_S = 1.0  # of who asks for rest and names none: what does not count must not go round at full speed
 
 
 class LeadloopError(Exception):
@@ -35,8 +36,9 @@ class LeadloopError(Exception):
 class Retryable(LeadloopError):
     """The same call may work later.
 
-    `retry_after_s`: the other side asked for that much rest, in seconds; the lane rests for as long. With scope "lane"
-    the row itself has done nothing wrong: it waits for that long and no longer, and the attempt does not count.
+    `retry_after_s`: the other side asked for that much rest, in seconds; the lane rests for as long. Without `outage` it
+    is a limit (429) and the row has done nothing wrong: it waits for that long and no longer, the attempt does not count,
+    and however long that goes on, the row is not parked for it.
     `outage`: the other side as a whole is ill (time-out, refused, 5xx), so a success of any row is a reason to try all.
     `answered`: with an outage, that the other side is there and failed at this very call (500): it may well be this row
     that it cannot take, so it takes more to make its neighbours wait.
@@ -140,6 +142,8 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
             code="bug_" + type(caught).__name__.lower()[:40],
             action="Please report this with the log lines of the same work_id.",
         )
+    if caught.retry_after_s is not None and (caught.scope == "lane" or not caught.outage):
+        return _wait_for_limit(caught, caught.retry_after_s, now=now, policy=policy)
     age_s = (now - added_at).total_seconds()
     give_up_s = min(
         policy.give_up_s, caught.give_up_after_s if caught.give_up_after_s is not None else policy.give_up_s
@@ -147,11 +151,10 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
     if age_s >= give_up_s:
         return Verdict("parked", code=caught.code, message=caught.message, action=caught.action)
     wait_s = backoff_s(attempts, policy)
-    lane_rest_until, limited = None, False
+    lane_rest_until = None
     if caught.retry_after_s is not None:
         rest_s = min(max(0.0, caught.retry_after_s), policy.longest_s)
-        limited = caught.scope == "lane"
-        wait_s = rest_s if limited else max(wait_s, rest_s)
+        wait_s = max(wait_s, rest_s)
         lane_rest_until = now + timedelta(seconds=rest_s)
     due_at = min(now + timedelta(seconds=wait_s), max(now, added_at + timedelta(seconds=give_up_s)))
     return Verdict(
@@ -163,5 +166,18 @@ def judge(caught: Exception, *, attempts: int, added_at: datetime, now: datetime
         outage=caught.outage,
         answered=caught.answered,
         lane_rest_until=lane_rest_until,
-        counts=not limited,
+    )
+
+
+def _wait_for_limit(caught: Retryable, asked_s: float, *, now: datetime, policy: RetryPolicy) -> Verdict:
+    rest = now + timedelta(seconds=min(max(LEAST_REST_S, asked_s), policy.longest_s))
+    return Verdict(
+        "open",
+        due_at=rest,
+        code=caught.code,
+        message=caught.message,
+        action=caught.action,
+        outage=caught.outage,
+        lane_rest_until=rest,
+        counts=False,
     )

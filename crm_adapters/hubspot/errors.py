@@ -117,7 +117,8 @@ def error_of(answer: HttpAnswer, url: str) -> LeadloopError:
     if answer.status == 429:
         return _too_many(envelope(answer), rest_s, host)
     if answer.status == 423:
-        return Retryable(f"{LABEL} ({host}) has locked the record (423).", code="http_423", retry_after_s=rest_s or 2.0)
+        # This record alone: its own back-off, and no rest for the others.
+        return Retryable(f"{LABEL} ({host}) has locked the record (423).", code="http_423")
     if answer.status == 477:
         return Retryable(
             f"{LABEL} ({host}) is moving this account to another data centre (477).",

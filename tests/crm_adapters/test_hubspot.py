@@ -341,8 +341,8 @@ def test_scopes_that_are_none_are_not_repeated(listed: Any, portal: FakeHubSpot)
 @pytest.mark.parametrize(
     ("status", "body", "headers", "code", "rest_s"),
     [
-        (423, {}, {}, "http_423", 2.0),
-        (423, {}, {"Retry-After": "9"}, "http_423", 9.0),
+        (423, {}, {}, "http_423", None),
+        (423, {}, {"Retry-After": "9"}, "http_423", None),
         (429, {"policyName": "TEN_SECONDLY_ROLLING"}, {}, "hubspot_429_ten_secondly_rolling", 10.0),
         (429, {"policyName": "SECONDLY"}, {}, "hubspot_429_secondly", 1.0),
         (429, {"policyName": "DAILY"}, {}, "hubspot_429_daily", 3600.0),

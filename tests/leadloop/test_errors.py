@@ -45,13 +45,20 @@ TABLE = [
     (retryable(), 40, 1, "open", 2_700, 4_500, None, False, True),
     (retryable(), 10_000, 1, "open", 2_700, 4_500, None, False, True),
     (retryable(outage=True), 1, 1, "open", 1.5, 2.5, None, False, True),
-    # asked for rest: the row waits at least that long, and the lane rests for exactly that
-    (retryable(retry_after_s=60), 1, 1, "open", 60, 60, 60, False, True),
-    (retryable(retry_after_s=0), 1, 1, "open", 1.5, 2.5, 0, False, True),
-    (retryable(retry_after_s=-5), 1, 1, "open", 1.5, 2.5, 0, False, True),
-    (retryable(retry_after_s=1), 12, 1, "open", 2_700, 4_500, 1, False, True),
-    (retryable(retry_after_s=10**9), 1, 1, "open", 3_600, 3_600, 3_600, False, True),
-    # a limit of the lane: the row waits for exactly that, however often it was tried
+    # ill, and asked for rest: the row waits at least that long, and the lane rests for exactly that
+    (retryable(outage=True, retry_after_s=60), 1, 1, "open", 60, 60, 60, False, True),
+    (retryable(outage=True, retry_after_s=0), 1, 1, "open", 1.5, 2.5, 0, False, True),
+    (retryable(outage=True, retry_after_s=-5), 1, 1, "open", 1.5, 2.5, 0, False, True),
+    (retryable(outage=True, retry_after_s=1), 12, 1, "open", 2_700, 4_500, 1, False, True),
+    (retryable(outage=True, retry_after_s=10**9), 1, 1, "open", 3_600, 3_600, 3_600, False, True),
+    (retryable(outage=True, retry_after_s=60), 30, 86_400, "parked", None, None, None, False, True),
+    # a limit: the row waits for exactly that, however often it was tried and however old it is
+    (retryable(retry_after_s=60), 1, 1, "open", 60, 60, 60, False, False),
+    (retryable(retry_after_s=60), 500, 1, "open", 60, 60, 60, False, False),
+    (retryable(retry_after_s=60), 500, 10**7, "open", 60, 60, 60, False, False),
+    (retryable(retry_after_s=0), 1, 1, "open", 1, 1, 1, False, False),
+    (retryable(retry_after_s=-5), 1, 1, "open", 1, 1, 1, False, False),
+    (retryable(retry_after_s=10**9), 1, 1, "open", 3_600, 3_600, 3_600, False, False),
     (retryable(scope="lane", retry_after_s=60), 1, 1, "open", 60, 60, 60, False, False),
     (retryable(scope="lane", retry_after_s=60), 500, 1, "open", 60, 60, 60, False, False),
     (retryable(scope="lane", retry_after_s=10**9), 1, 1, "open", 3_600, 3_600, 3_600, False, False),
@@ -59,7 +66,7 @@ TABLE = [
     # the end of patience
     (retryable(), 30, 86_399, "open", 1, 1, None, False, True),
     (retryable(), 30, 86_400, "parked", None, None, None, False, True),
-    (retryable(scope="lane", retry_after_s=60), 1, 86_400, "parked", None, None, None, False, True),
+    (retryable(scope="lane", retry_after_s=60), 1, 86_400, "open", 60, 60, 60, False, False),
     (retryable(give_up_after_s=600), 20, 590, "open", 10, 10, None, False, True),
     (retryable(give_up_after_s=600), 20, 600, "parked", None, None, None, False, True),
     (retryable(give_up_after_s=10**9), 20, 86_400, "parked", None, None, None, False, True),
@@ -113,7 +120,7 @@ def test_a_code_of_a_bug_is_bounded() -> None:
 
 
 def test_the_last_try_is_at_the_end_of_patience_and_not_after() -> None:
-    found = verdict(retryable(retry_after_s=3_600), added_at=NOW - timedelta(seconds=86_390))
+    found = verdict(retryable(outage=True, retry_after_s=3_600), added_at=NOW - timedelta(seconds=86_390))
     assert wait_s(found) == 10
 
 
