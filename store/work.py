@@ -42,7 +42,7 @@ class WorkItem:
 
     @property
     def priority(self) -> int:
-        return int(self.queue[0])
+        return priority_of(self.queue)
 
 
 def queue_name(priority: int, lane: str) -> str:
@@ -51,6 +51,10 @@ def queue_name(priority: int, lane: str) -> str:
 
 def lane_of(queue: str) -> str:
     return queue.partition(":")[2]
+
+
+def priority_of(queue: str) -> int:
+    return int(queue[0])
 
 
 def _build_add(insert: MakeInsert, *, again: bool) -> Any:

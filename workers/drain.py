@@ -44,6 +44,7 @@ from workers.alone import pick_one, verdict_on_lost
 from workers.jobs import Effect, Job, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success, weigh
+from workers.timekeeping import Timekeeper
 
 log = get_logger(__name__)
 BUSY = 8
@@ -77,6 +78,7 @@ class Drainer:
         self._stop_by = float("inf")
         self._settled: Counter[str] = Counter()
         self._renewed_at = time.monotonic()
+        self._timekeeper = Timekeeper(services)
 
     def wake(self) -> None:
         """Something may be due: a drain that is running looks at once."""
@@ -309,7 +311,12 @@ class Drainer:
         _write_again(self._services, lambda session: settle(session, item, verdict, now=now))
 
     def renew_leases(self) -> None:
-        """Keep what is in hand ours while it is being worked on. Called now and then; cheap when nothing is due."""
+        """Keep what is in hand ours while it is being worked on, and see to it that a clock set back stops nothing. Called
+        each second at least; cheap when nothing is due."""
+        self._renew()
+        self._timekeeper.look()
+
+    def _renew(self) -> None:
         lease_s = self._services.settings.lease_s
         if self._abandoned.is_set() or time.monotonic() - self._renewed_at < lease_s / 3:
             return

@@ -185,6 +185,18 @@ def test_a_lone_row_notices_the_end_of_an_outage_without_waiting_for_its_own_bac
     assert rows(engine) == []
 
 
+def test_rows_of_a_clock_that_was_ahead_do_not_wait_for_it(engine: Engine, clock) -> None:  # type: ignore[no-untyped-def]
+    services = make_services(engine, now=clock)
+    drainer = Drainer(services, {"a": Job(Recorder())}, threads=8)
+    clock.forward(hours=2)
+    drainer.renew_leases()
+    add(services, "a", 3, "crm:1")
+    clock.forward(hours=-2)
+    assert drainer.drain() == 0
+    drainer.renew_leases()
+    assert drainer.drain() == 3
+
+
 def test_a_database_that_was_away_is_no_bug_of_ours(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
     services = make_services(engine)
     job = Recorder(OperationalError("SELECT", {}, Exception("server closed the connection")))
