@@ -1,5 +1,6 @@
 """What can be checked of the container without an engine, and the wheel that goes into it."""
 
+import json
 import os
 import re
 import subprocess
@@ -124,10 +125,61 @@ def test_environment_names_are_settings() -> None:
 def test_named_volumes_are_declared_and_nothing_is_open_to_the_world() -> None:
     for name, service in COMPOSE["services"].items():
         for volume in service.get("volumes", []):
-            source = volume.split(":")[0]
+            source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
             assert source.startswith("./") or source in COMPOSE["volumes"], name
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:"), name
+
+
+# The names that the compose specification gives, of those used here.
+SERVICE_KEYS = {
+    "build", "command", "depends_on", "env_file", "environment", "healthcheck", "image", "ports", "restart",
+    "stop_grace_period", "volumes",
+}  # fmt: skip
+HEALTH_KEYS = {"disable", "test", "interval", "timeout", "retries"}
+VOLUME_KEYS = {"type", "source", "target", "read_only", "bind"}
+RESTARTS = r"no|always|unless-stopped|on-failure(:\d+)?"
+
+
+def test_compose_uses_only_what_the_specification_has() -> None:
+    assert {name for name in COMPOSE if not name.startswith("x-")} == {"services", "volumes"}
+    for name, service in COMPOSE["services"].items():
+        assert set(service) <= SERVICE_KEYS, name
+        assert set(service.get("healthcheck", {})) <= HEALTH_KEYS, name
+        assert re.fullmatch(RESTARTS, service["restart"]), name  # text: a bare `no` would be false
+        assert all(isinstance(value, str) for value in service.get("environment", {}).values()), name
+        assert isinstance(service.get("command", []), list), name  # a text would be split by compose's own rules
+        for volume in service.get("volumes", []):
+            assert isinstance(volume, str) or set(volume) <= VOLUME_KEYS, name
+
+
+def waits_for(name: str) -> set[str]:
+    """Every service that is up, or done, before this one is started."""
+    needed = set(COMPOSE["services"][name].get("depends_on", {}))
+    return needed.union(*map(waits_for, needed))
+
+
+def test_tables_come_before_who_uses_them_and_routes_before_leads_are_read() -> None:
+    assert waits_for("release") == {"postgres"}
+    assert waits_for("configure") == {"release", "postgres"}
+    for name in ("web", "worker", "clock"):
+        assert waits_for(name) >= {"release", "postgres", "redis"}, name
+    assert "configure" in waits_for("worker")
+
+
+def test_health_checks_run_programs_that_their_images_have() -> None:
+    programs = {
+        name: service["healthcheck"]["test"]
+        for name, service in COMPOSE["services"].items()
+        if "test" in service.get("healthcheck", {})
+    }
+    assert {name: test[1].split()[0] for name, test in programs.items()} == {
+        "postgres": "pg_isready",
+        "redis": "redis-cli",
+    }
+    image = re.search(r"HEALTHCHECK[^\[]*CMD (\[.*\])", DOCKERFILE)
+    assert image is not None
+    assert json.loads(image.group(1))[0] == "python"  # the virtual environment's: a slim image has no curl
 
 
 # --- the wheel --------------------------------------------------------------------------------------------------------
