@@ -98,6 +98,9 @@ class SqlSettings(Schema):
                 raise ValidationError(f"Is too long: names have at most {limit_words(url)}.", name)
 
 
+_PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary", "cx_Oracle": "oracledb"}  # named otherwise
+
+
 def _check_driver(url: URL) -> None:
     try:
         dialect = url.get_dialect()
@@ -109,8 +112,9 @@ def _check_driver(url: URL) -> None:
         ) from None
     except ImportError as caught:
         name = caught.name or "the database's driver"
+        package = _PACKAGES.get(name, name)
         raise ValidationError(
-            f"Needs the Python package {name} (driver of {url.drivername[:60]}). Install it."
+            f"Needs the Python package {name} (driver of {url.drivername[:60]}). Install it: pip install {package}."
         ) from None
     if dialect.is_async:
         raise ValidationError(f"Names an asynchronous driver ({url.drivername[:60]}). Name a plain one.")

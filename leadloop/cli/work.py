@@ -32,7 +32,7 @@ def work() -> None:
 
 
 @work.command("list")
-@click.option("--parked", is_flag=True, help="Only what waits for a person, with the reason and the mend.")
+@click.option("--parked", is_flag=True, help="Only what is parked or has failed, with the reason and the mend.")
 @click.option("--limit", default=MOST_ROWS, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
@@ -57,11 +57,11 @@ def list_(ctx: click.Context, parked: bool, limit: int, as_json: bool) -> None:
 
 @work.command()
 @click.argument("work_id", type=int, required=False)
-@click.option("--all", "everything", is_flag=True, help="All that is parked, and every held lane.")
+@click.option("--all", "everything", is_flag=True, help="All that is parked or has failed, and every held lane.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def retry(ctx: click.Context, work_id: int | None, everything: bool, as_json: bool) -> None:
-    """Wake one parked row, or all of them, with their tries counted afresh."""
+    """Wake one row that is parked or has failed, or all of them, with their tries counted afresh."""
     if (work_id is None) == (not everything):
         raise click.UsageError("Give the id of a row (leadloop work list --parked shows them), or --all.")
     with services_for(ctx.obj.settings) as services:
@@ -80,7 +80,7 @@ def retry(ctx: click.Context, work_id: int | None, everything: bool, as_json: bo
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def drop(ctx: click.Context, work_id: int, yes: bool, as_json: bool) -> None:
-    """Give up a parked row for good: it is not tried any more, and the lead's story says so.
+    """Give up a row that is parked or has failed, for good: it is not tried any more, and the lead's story says so.
 
     The lead itself stays. leadloop leads replay takes it up again.
     """
