@@ -1,4 +1,4 @@
-"""Commands as processes of their own, in a folder of their own, with nothing in their environment."""
+"""Commands in a folder of their own, with nothing in their environment: in this process, or as one of their own."""
 
 import os
 import subprocess
@@ -7,35 +7,48 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from leadloop.cli import cli
 
 ROOT = Path(__file__).parents[2]
-Done = subprocess.CompletedProcess[str]
-Command = Callable[..., Done]
+OURS = ("META_", "LEADLOOP_", "DATABASE_URL", "REDIS_URL", "PORT", "WEB_CONCURRENCY")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, for what runs in this process, too."""
+    """The working folder."""
     monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
     return tmp_path
 
 
 @pytest.fixture
-def command(folder: Path) -> Command:
-    """command("leads", "list", NAME="value"): one `leadloop …` to its end."""
+def command(folder: Path) -> Callable[..., Result]:
+    """command("leads", "list", NAME="value"): one `leadloop …` in this process."""
 
-    def run(*arguments: str, stdout: int | None = None, **environ: str) -> Done:
+    def run(*arguments: str, **environ: str) -> Result:
+        return CliRunner().invoke(cli, list(arguments), env={"COLUMNS": "100"} | environ, catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture
+def process(folder: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """The same as a process of its own, for what depends on where its output goes."""
+
+    def run(*arguments: str, stdout: int = subprocess.PIPE, **environ: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-m", "leadloop", *arguments],
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "COLUMNS": "100"} | environ,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)} | environ,
             cwd=folder,
-            stdout=subprocess.PIPE if stdout is None else stdout,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            errors="replace",
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
