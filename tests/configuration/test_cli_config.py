@@ -16,6 +16,8 @@ from leadloop.cli.config import config
 from leadloop.cli.services import upgrade_database
 from leadloop.errors import SettingsError
 from leadloop.settings import Settings
+from store.engine import make_engine
+from store.migrate import upgrade
 
 Run = Callable[..., Result]
 BAD = '[[pages]]\nid = 1\n[[pages]]\nid = "2"\nnme = "x"\n'
@@ -151,7 +153,10 @@ def test_a_file_with_mistakes_changes_nothing(run: Run, settings: Settings) -> N
     assert run("export").stdout == before
 
 
-def test_a_database_of_another_version_is_refused(run: Run) -> None:
+def test_a_database_of_another_version_is_refused(run: Run, settings: Settings) -> None:
+    engine = make_engine(settings.database_url)
+    upgrade(engine, "0001")
+    engine.dispose()
     with pytest.raises(SettingsError, match="leadloop db upgrade"):
         run("apply", "good.toml")
 

@@ -14,7 +14,7 @@ from workers.drain import BUSY, Drainer
 from workers.jobs import Effect, Job
 
 
-def adds(kind: str, subject_id: int, lane: str = "b") -> Effect:
+def adds(kind: str, subject_id: int, lane: str = "crm:1") -> Effect:
     return lambda session, now: add_work(session, kind, [subject_id], lane, now=now)
 
 
@@ -39,7 +39,7 @@ def test_only_a_quiet_drain_takes_what_it_adds(engine: Engine, others: int) -> N
         seen.append(item)
         go.set()
 
-    drainer = Drainer(services, {"first": Job(first), "second": Job(second)}, threads=BUSY + 4)
+    drainer = Drainer(services, {"first": Job(first), "second": Job(second)}, threads=4 * BUSY)
     taken: list[int] = []
     take = Taking.take
 
@@ -51,7 +51,7 @@ def test_only_a_quiet_drain_takes_what_it_adds(engine: Engine, others: int) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Taking, "take", spy)
         services.writer.write(
-            lambda session: add_work(session, "first", list(range(1, others + 2)), "a", now=services.now())
+            lambda session: add_work(session, "first", list(range(1, others + 2)), "graph:1", now=services.now())
         )
         drainer.drain()
     assert taken == ([1] if not others else [0])
