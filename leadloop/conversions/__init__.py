@@ -1,0 +1,1 @@
+"""What Meta is told about a lead: user data, events, rules; pure."""
