@@ -1,1 +1,1 @@
-"""What Meta is told about a lead: user data, events, rules; pure."""
+"""Outcomes become what Meta's Conversions API takes: user data, names, money, events, and a linter. Pure, no I/O."""
