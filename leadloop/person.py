@@ -20,8 +20,8 @@ TEST_PREFIX = "<test lead: dummy data for"  # Source: Meta ingestion facts §5.4
 TEST_EMAILS = frozenset({"test@meta.com", "test@fb.com"})
 
 # The types that fill a field, best first: what is the person's own before what belongs to the job.
-_EMAILS = ("EMAIL", "WORK_EMAIL")
-_PHONES = ("PHONE", "PHONE_OTP", "USER_PROVIDED_PHONE_NUMBER", "WHATSAPP_NUMBER", "WORK_PHONE_NUMBER")
+EMAILS = ("EMAIL", "WORK_EMAIL")
+PHONES = ("PHONE", "PHONE_OTP", "USER_PROVIDED_PHONE_NUMBER", "WHATSAPP_NUMBER", "WORK_PHONE_NUMBER")
 _PLAIN = {
     "city": ("CITY",),
     "state": ("STATE", "PROVINCE"),
@@ -37,14 +37,14 @@ Values = dict[str, list[str]]
 
 def read_person(answers: Sequence[Answer], *, locale: str | None, default_country: str | None) -> dict[str, str | None]:
     """The person's fields of a LeadCard, by name. What is missing or unreadable is None."""
-    values = _values_by_type(answers)
+    values = values_by_type(answers)
     country = next(filter(None, (find_country(text, locale=locale) for text in _of(values, "COUNTRY"))), None)
     birth_date = _first(values, "DOB", "DATE_OF_BIRTH")
     return {
         **_read_names(values, locale),
         **_read_phone(values, (default_country, country)),
         **{name: _first(values, *types) for name, types in _PLAIN.items()},
-        "email": next(filter(None, map(normal_email, _of(values, *_EMAILS))), None),
+        "email": next(filter(None, map(normal_email, _of(values, *EMAILS))), None),
         "country": country,
         "date_of_birth": iso_birth_date(birth_date) if birth_date else None,
     }
@@ -52,14 +52,15 @@ def read_person(answers: Sequence[Answer], *, locale: str | None, default_countr
 
 def is_test_lead(answers: Iterable[Answer]) -> bool:
     """Whether Meta's testing tool made this lead: nothing else in it says so. Source: facts §5.4."""
-    return any(_is_dummy(value) or value.strip().lower() in TEST_EMAILS for one in answers for value in one.values)
+    return any(is_dummy(value) or value.strip().lower() in TEST_EMAILS for one in answers for value in one.values)
 
 
-def _is_dummy(value: str) -> bool:
+def is_dummy(value: str) -> bool:
+    """Whether an answer is what Meta's testing tool puts into a field."""
     return value.lstrip()[: len(TEST_PREFIX)].lower() == TEST_PREFIX
 
 
-def _values_by_type(answers: Iterable[Answer]) -> Values:
+def values_by_type(answers: Iterable[Answer]) -> Values:
     """Non-empty values by question type, those known by type before those guessed by name."""
     known: Values = {}
     guessed: list[tuple[str, Answer]] = []
@@ -101,7 +102,7 @@ def _read_names(values: Values, locale: str | None) -> dict[str, str | None]:
         elif not first:
             full = name
     if full and not (first and last):
-        split = (full, None) if _is_dummy(full) else split_name(full, locale=locale)
+        split = (full, None) if is_dummy(full) else split_name(full, locale=locale)
         if not first and not last:
             first, last = split
         elif first:
@@ -112,7 +113,7 @@ def _read_names(values: Values, locale: str | None) -> dict[str, str | None]:
 
 
 def _read_phone(values: Values, countries: tuple[str | None, ...]) -> dict[str, str | None]:
-    typed = list(_of(values, *_PHONES))
+    typed = list(_of(values, *PHONES))
     for text in typed:
         phone = normal_phone(text, countries)
         if phone:

@@ -25,6 +25,11 @@ def is_phone_country(code: str | None) -> bool:
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
+def is_number_of(e164: str, country: str) -> bool:
+    """Whether a number has the calling code of `country` (ISO 3166-1 alpha-2), which other countries may share."""
+    return e164.startswith(f"+{phonenumbers.country_code_for_region(country.upper())}")
+
+
 def normal_phone(text: str, countries: Sequence[str | None] = ()) -> str | None:
     """E.164 ("+905321234567"), or None when no number is in `text`: a slip of the finger must not become somebody else's.
 

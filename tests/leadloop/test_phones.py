@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadloop.phones import normal_phone
+from leadloop.phones import is_number_of, normal_phone
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,10 @@ def test_threads_agree() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda pair: normal_phone(pair[0], [pair[1]]), typed))
     assert found == [normal_phone(text, [country]) for text, country in typed]
+
+
+def test_a_number_is_of_the_countries_with_its_calling_code() -> None:
+    assert is_number_of("+905321234567", "TR")
+    assert is_number_of("+16505551212", "ca")
+    assert not is_number_of("+905321234567", "DE")
+    assert not is_number_of("+905321234567", "XX")
