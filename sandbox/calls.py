@@ -1,11 +1,13 @@
 """One call of the Graph API, taken apart: which operation it is, and on whose object."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from sandbox.context import Sandbox
-from sandbox.faults import FaultBoard
+from sandbox.context import Sandbox, current_fbtrace_id
+from sandbox.datasets import ACCOUNTS, Datasets
+from sandbox.event_rows import Account, Dataset
+from sandbox.faults import Fault, FaultBoard
 from sandbox.fields import Asked, parse_fields
 from sandbox.forms import Form, Page
 from sandbox.graph_errors import bad_parameter, not_found
@@ -23,7 +25,19 @@ EDGES = {
     ("app", "subscriptions"): "subscriptions",
     ("me", "accounts"): "accounts",
 }
-OPERATIONS = ("lead", "form", "page", "app", "me", "debug_token", *EDGES.values(), "other")
+NUMBERED_EDGES = {  # of whatever has a number: what is no dataset of ours is answered as missing
+    "events": "events",
+    "dataset": "linked_dataset",
+    "assigned_users": "assigned_users",
+    "dataset_quality": "quality_path",
+}
+DATASET_OPERATIONS = ("dataset", "dataset_quality", *NUMBERED_EDGES.values())
+OPERATIONS = (
+    *("lead", "form", "page", "app", "me", "debug_token", "account"),
+    *EDGES.values(),
+    *DATASET_OPERATIONS,
+    "other",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class Target:
     page: Page | None = None
     form: Form | None = None
     lead: Lead | None = None
+    dataset: Dataset | None = None
+    account: Account | None = None
 
     @property
     def page_id(self) -> str | None:
@@ -47,7 +63,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is allowed to speak: its token is good. `url` is its own, without the query, for paging links."""
+    """A call that is allowed to speak: its token is good. `url` is its own, without the query, for paging links.
+    `fault` is one that the handler itself plays."""
 
     sandbox: Sandbox
     method: str
@@ -55,6 +72,15 @@ class Call:
     params: Mapping[str, Any] = field(repr=False)
     token: Token
     url: str
+    fault: Fault | None = None
+
+    @property
+    def datasets(self) -> Datasets:
+        return self.sandbox.state.datasets
+
+    @property
+    def fbtrace_id(self) -> str:
+        return current_fbtrace_id()
 
     @property
     def state(self) -> SandboxState:
@@ -106,15 +132,16 @@ def identify(state: SandboxState, path: str) -> Target:
     if len(parts) > 2 or not parts:
         operation = "other"
     elif edge:
-        operation = EDGES.get((kind, edge), "other")
+        numbered = NUMBERED_EDGES.get(edge, "other") if object_id.isdigit() else "other"
+        operation = EDGES.get((kind, edge), numbered)
     else:
         operation = kind
-    return Target(operation, object_id, target.page, target.form, target.lead)
+    return replace(target, operation=operation)
 
 
 def _kind_of(state: SandboxState, object_id: str) -> tuple[str, Target]:
     blank = Target("other", object_id)
-    if object_id in ("me", "debug_token"):
+    if object_id in ("me", "debug_token", "dataset_quality"):
         return object_id, blank
     if object_id == state.options.app_id:
         return "app", blank
@@ -125,4 +152,8 @@ def _kind_of(state: SandboxState, object_id: str) -> tuple[str, Target]:
     if lead := state.find_lead(object_id):
         form, page = state.forms[lead.form_id], state.pages[lead.page_id]
         return "lead", Target("lead", object_id, page, form, lead)
+    if dataset := state.datasets.find_dataset(object_id):
+        return "dataset", Target("dataset", object_id, state.pages.get(dataset.page_id or ""), dataset=dataset)
+    if account := ACCOUNTS.get(object_id):
+        return "account", Target("account", object_id, state.pages[account.page_id], account=account)
     return "other", blank

@@ -1,9 +1,10 @@
 """What the blueprints share: the state, the faults and the sender of one sandbox."""
 
+import secrets
 from dataclasses import dataclass
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 
 from sandbox.faults import FaultBoard
 from sandbox.sender import Sender
@@ -21,3 +22,10 @@ class Sandbox:
 
 def current_sandbox() -> Sandbox:
     return cast(Sandbox, current_app.extensions["sandbox"])
+
+
+def current_fbtrace_id() -> str:
+    """Meta's name for the request in hand: the same in its headers, its body and what is kept of it."""
+    if "fbtrace_id" not in g:
+        g.fbtrace_id = "A" + secrets.token_urlsafe(16)
+    return cast(str, g.fbtrace_id)

@@ -19,9 +19,12 @@ from sandbox.control_inputs import (
     SettingsInput,
     TokenInput,
 )
+from sandbox.conversion_inputs import ClickInput, DatasetInput, OutcomeInput
+from sandbox.conversion_report import row_json
 from sandbox.faults import Fault
 from sandbox.forms import FORMS
 from sandbox.guard import check_caller
+from sandbox.outcomes import HOW_TO, CannotName, NotConfigured, send_outcome
 from sandbox.report import build_report
 from sandbox.rows import Lead, TokenState
 from sandbox.scene import Scene
@@ -111,8 +114,47 @@ def change_settings() -> Response:
     state, given = current_sandbox().state, _read(SettingsInput())
     if url := given.pop("webhook_url", None):
         state.set_webhook_url(url)
+    state.set_api(**{name: given.pop(f"api_{name}") for name in ("url", "key", "connection") if f"api_{name}" in given})
     state.change_knobs(given)
     return _answer({"settings": build_report(current_sandbox(), 0)["settings"]}, 200)
+
+
+@bp.post("/datasets")
+def change_dataset() -> Response:
+    """Change a dataset, or make one: who may use it, what kind it is, what quality Meta sees in it."""
+    state, given = current_sandbox().state, _read(DatasetInput())
+    if "tasks" in given:
+        given["tasks"] = tuple(given["tasks"])
+    dataset = state.datasets.change_dataset(given.pop("dataset_id"), given, state.now())
+    if dataset is None:
+        raise ValidationError("There are too many datasets.", "dataset_id")
+    return _answer(row_json(dataset), 200)
+
+
+@bp.post("/clicks")
+def click_ad() -> Response:
+    """Somebody clicks on a click-to-WhatsApp ad: the events edge knows this ctwa_clid from now on."""
+    state, given = current_sandbox().state, _read(ClickInput())
+    at = given["clicked_at"] or state.now()
+    ctwa_clid = given["ctwa_clid"] or state.datasets.make_click(at)
+    state.datasets.note_click(ctwa_clid, at)
+    return _answer({"ctwa_clid": ctwa_clid}, 201)
+
+
+@bp.post("/outcomes")
+def tell_outcome() -> Response:
+    """The CRM tells leadloop what became of one of its leads; answers with what leadloop answered."""
+    state, given = current_sandbox().state, _read(OutcomeInput())
+    record = state.crm.get(given["leadgen_id"])
+    if record is None or record.data is None:
+        raise ValidationError("The CRM has no lead of this id.", "leadgen_id")
+    try:
+        sent = send_outcome(state, record, given)
+    except NotConfigured:
+        raise ValidationError(HOW_TO, "api_key") from None
+    except CannotName as caught:
+        raise ValidationError(f"The CRM's record of this lead has no {caught.name}.", "named_by") from caught
+    return _answer({"outcomes": [row_json(one) for one in sent]}, 200)
 
 
 @bp.post("/reset")

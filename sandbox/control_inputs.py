@@ -6,6 +6,8 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from sandbox.calls import OPERATIONS
+from sandbox.conversion_inputs import check_code
+from sandbox.event_errors import LANGUAGES
 from sandbox.faults import CODES, KINDS, WHERE
 from sandbox.forms import FORMS, PAGES
 from sandbox.loopback import NotLoopback, parse_target
@@ -112,16 +114,15 @@ class FaultInput(Schema):
     retry_after_s = fields.Integer(load_default=5, strict=True, validate=validate.Range(0, 86_400))
     regain_minutes = fields.Integer(load_default=1, strict=True, validate=validate.Range(0, 1_440))
     after = fields.Boolean(load_default=False)
+    subcode = fields.Integer(load_default=None, allow_none=True, strict=True)
+    events_received = fields.Integer(load_default=0, strict=True, validate=validate.Range(0, 1_000))
 
     @validates_schema
     def check_kind(self, data: Mapping[str, Any], **kwargs: Any) -> None:
         where, kind = data["where"], data["kind"]
         if kind not in KINDS[where]:
             raise ValidationError(f"For {where} it must be one of: {', '.join(KINDS[where])}.", "kind")
-        codes = CODES.get(kind, ()) if where == "graph" else ()
-        if data["code"] is not None and data["code"] not in codes:
-            known = ", ".join(map(str, codes))
-            raise ValidationError(f"Must be one of: {known}." if known else "This kind has no code.", "code")
+        check_code(data, CODES.get(kind, ()) if where == "graph" else ())
         narrowing = {"graph": (), "crm": ("page_id", "operation"), "alerts": ("page_id", "operation", "leadgen_id")}
         for name in narrowing[where]:
             if data[name] is not None:
@@ -166,11 +167,15 @@ class SettingsInput(Schema):
     app_usage = fields.Nested(UsageInput)
     page_usage = fields.Nested(UsageInput)
     webhook_url = fields.String()
+    language = fields.String(validate=validate.OneOf([*LANGUAGES, "rotate"]))
+    api_url = fields.String()
+    api_key = fields.String(validate=validate.Regexp(r"[!-~]*\Z", error="Must be a key as leadloop printed it."))
+    api_connection = fields.String(validate=validate.Length(0, 200))
 
     @validates_schema
     def check_url(self, data: Mapping[str, Any], **kwargs: Any) -> None:
-        if "webhook_url" in data:
+        for name in data.keys() & {"webhook_url", "api_url"}:
             try:
-                parse_target(data["webhook_url"])
+                parse_target(data[name])
             except NotLoopback as caught:
-                raise ValidationError(f"It {caught}.", "webhook_url") from caught
+                raise ValidationError(f"It {caught}.", name) from caught

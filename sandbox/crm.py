@@ -46,6 +46,7 @@ def receive() -> Response:
     if fault and not fault.after and fault.kind != "half_body":
         return _fail(fault, None)
     response = _answer(sandbox, body, event)
+    time.sleep(trouble.late_ms / 1000)
     return _fail(fault, response) if fault else response
 
 

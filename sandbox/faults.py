@@ -19,7 +19,9 @@ TRANSPORT_KINDS = ("http_500", "slow", "html", "half_body", "empty", "garbage", 
 GRAPH_KINDS = (
     *("rate_limited", "token_expired", "password_changed", "token_rejected", "no_lead_access", "permission"),
     *("bad_proof", "blocked", "no_such_object", "unknown_error", "temporary", "too_much_data"),
+    *("error", "fewer_events"),
 )
+WORKING = ("half_body", "fewer_events")  # the work is done all the same
 HTTP_KINDS = {
     "unauthorized": 401,
     "forbidden": 403,
@@ -48,8 +50,8 @@ LEAD_OPERATIONS = ("lead", "form_leads")
 @dataclass(frozen=True)
 class Fault:
     """One thing to do wrong. `times` counts down, None is until it is taken back. `after`: do the work first, then fail,
-    as when an answer is lost on its way. `code` chooses Meta's code, or its
-    subcode, where a kind has several."""
+    as when an answer is lost on its way. `code` chooses Meta's code, or its subcode, where a kind has several; kind
+    "error" takes any, and a `subcode`. `events_received` is what kind "fewer_events" lets through."""
 
     fault_id: int
     where: Where
@@ -63,11 +65,15 @@ class Fault:
     retry_after_s: int = 5
     regain_minutes: int = 1
     after: bool = False
+    subcode: int | None = None
+    events_received: int = 0
 
     def hits(self, page_id: str | None, leadgen_id: str | None, operation: str | None, *, asks_ads: bool) -> bool:
         if self.kind == "rate_limited" and self.code in ADS_LIMITS and not asks_ads:
             return False
         if self.kind == "no_lead_access" and operation not in LEAD_OPERATIONS:
+            return False
+        if self.kind == "fewer_events" and operation != "events":
             return False
         if self.kind in TOKEN_KINDS and operation == "debug_token":
             return False  # that call carries the app's token; it answers that the other one is dead
@@ -122,19 +128,21 @@ class FaultBoard:
         asks_ads: bool = False,
     ) -> "Trouble":
         """What shall go wrong with this one call; counts down the faults that hit."""
-        delay_ms, answering = 0, None
+        delay_ms, late_ms, answering = 0, 0, None
         with self._lock:
             for fault in list(self._faults.values()):
                 if fault.where != where or not fault.hits(page_id, leadgen_id, operation, asks_ads=asks_ads):
                     continue
-                if fault.kind == "slow":
+                if fault.kind == "slow" and fault.after:
+                    late_ms += fault.delay_ms
+                elif fault.kind == "slow":
                     delay_ms += fault.delay_ms
                 elif answering is None:
                     answering = fault
                 else:
                     continue
                 self._count_down(fault)
-        return Trouble(delay_ms, answering)
+        return Trouble(delay_ms, answering, late_ms)
 
     def _count_down(self, fault: Fault) -> None:
         if fault.times is None:
@@ -147,14 +155,16 @@ class FaultBoard:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What hits one call: milliseconds of delay, and the fault that answers in place of the real thing."""
+    """What hits one call: milliseconds of delay before and after the work, and the fault that answers in place of the
+    real thing."""
 
     delay_ms: int
     fault: Fault | None
+    late_ms: int = 0
 
     @property
     def kind(self) -> str | None:
-        return self.fault.kind if self.fault else ("slow" if self.delay_ms else None)
+        return self.fault.kind if self.fault else ("slow" if self.delay_ms or self.late_ms else None)
 
 
 HTML = (

@@ -1,10 +1,9 @@
 """The Graph API's one door: version, faults, token, proof, then the handler; every answer has Meta's headers and is noted.
 
-Sources: Meta ingestion facts §1.9, §5, §6 (read 2026-11-22).
+Sources: Meta ingestion facts §1.9, §5, §6 (read 2026-11-22), Meta conversions facts.
 """
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,13 +13,14 @@ from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
+from sandbox import graph_datasets, graph_events, graph_leads, graph_pages, graph_subscriptions, quality
 from sandbox import graph_errors as errors
-from sandbox import graph_leads, graph_pages, graph_subscriptions
 from sandbox.access import authenticate
 from sandbox.bodies import read_object
-from sandbox.calls import Call, Json, Target, identify
-from sandbox.context import Sandbox, current_sandbox
-from sandbox.faults import ADS_LIMITS, Fault, Trouble, spoil
+from sandbox.calls import DATASET_OPERATIONS, Call, Json, Target, identify
+from sandbox.context import Sandbox, current_fbtrace_id, current_sandbox
+from sandbox.fault_errors import find_fault_error
+from sandbox.faults import ADS_LIMITS, WORKING, Fault, Trouble, spoil
 from sandbox.graph_errors import GraphError
 from sandbox.nodes import AD_FIELDS
 from sandbox.rows import GraphCall, Usage
@@ -48,6 +48,14 @@ HANDLERS: Mapping[tuple[str, str], Callable[[Call], Json]] = {
     ("subscribed_apps", "DELETE"): graph_subscriptions.unsubscribe_page,
     ("subscriptions", "GET"): graph_subscriptions.list_subscriptions,
     ("subscriptions", "POST"): graph_subscriptions.subscribe_app,
+    ("events", "POST"): graph_events.receive_events,
+    ("events", "GET"): graph_events.refuse_reading,
+    ("linked_dataset", "GET"): graph_datasets.list_linked,
+    ("linked_dataset", "POST"): graph_datasets.make_linked,
+    ("dataset", "GET"): graph_datasets.read_dataset,
+    ("assigned_users", "POST"): graph_datasets.assign_user,
+    ("dataset_quality", "GET"): quality.read_quality,
+    ("quality_path", "GET"): quality.refuse_path,
     ("subscriptions", "DELETE"): graph_subscriptions.unsubscribe_app,
 }
 
@@ -82,10 +90,12 @@ def answer(version: str, path: str) -> Response:
         page_id=target.page_id,
         leadgen_id=target.leadgen_id,
         operation=target.operation,
-        asks_ads=not AD_FIELDS.isdisjoint(request.values.get("fields", "").split(",")),
+        asks_ads=target.operation in DATASET_OPERATIONS
+        or not AD_FIELDS.isdisjoint(request.values.get("fields", "").split(",")),
     )
     time.sleep((sandbox.state.knobs.graph_delay_ms + trouble.delay_ms) / 1000)
     outcome = _decide(sandbox, version, path, target, trouble)
+    time.sleep(trouble.late_ms / 1000)
     response = _respond(sandbox, version, target, outcome)
     _note(sandbox, path, target, trouble, outcome, response, started)
     return response
@@ -93,23 +103,24 @@ def answer(version: str, path: str) -> Response:
 
 def _decide(sandbox: Sandbox, version: str, path: str, target: Target, trouble: Trouble) -> Outcome:
     fault = trouble.fault
-    if fault and not fault.after and fault.kind != "half_body":
+    working = fault is not None and fault.kind in WORKING
+    if fault and not fault.after and not working:
         return _outcome_of(fault, target, sandbox)
     try:
-        outcome = Outcome(data=_perform(sandbox, version, path, target))
+        outcome = Outcome(data=_perform(sandbox, version, path, target, fault if working else None))
     except GraphError as caught:
         outcome = Outcome(error=caught)
-    if fault and fault.after:
+    if fault and fault.after and not working:
         return _outcome_of(fault, target, sandbox)
-    return replace(outcome, spoilt=fault)
+    return replace(outcome, spoilt=fault if fault and fault.kind == "half_body" else None)
 
 
 def _outcome_of(fault: Fault, target: Target, sandbox: Sandbox) -> Outcome:
-    error = errors.error_of(fault, target.object_id, sandbox.state.now())
+    error = find_fault_error(fault, target.object_id, sandbox.state)
     return Outcome(error=error, spoilt=None if error else fault)
 
 
-def _perform(sandbox: Sandbox, version: str, path: str, target: Target) -> Json:
+def _perform(sandbox: Sandbox, version: str, path: str, target: Target, fault: Fault | None) -> Json:
     if _number(version) > max(NEWEST_VERSION, _number(sandbox.state.options.graph_version)):
         raise errors.unknown_path(f"{version}/{path}")
     params = _read_params()
@@ -119,7 +130,7 @@ def _perform(sandbox: Sandbox, version: str, path: str, target: Target) -> Json:
     handler = HANDLERS.get((target.operation, request.method))
     if handler is None:
         raise _no_handler(target, path)
-    return handler(Call(sandbox, request.method, target, params, token, request.base_url))
+    return handler(Call(sandbox, request.method, target, params, token, request.base_url, fault))
 
 
 def _no_handler(target: Target, path: str) -> GraphError:
@@ -143,7 +154,7 @@ def _read_params() -> dict[str, Any]:
 
 
 def _respond(sandbox: Sandbox, version: str, target: Target, outcome: Outcome) -> Response:
-    fbtrace_id = "A" + secrets.token_urlsafe(16)
+    fbtrace_id = current_fbtrace_id()
     data = outcome.error.to_json(fbtrace_id) if outcome.error else outcome.data
     response = Response(write_json(data or {}), outcome.error.status if outcome.error else 200)
     response.content_type = "application/json; charset=UTF-8"
@@ -176,12 +187,29 @@ def _usage_headers(sandbox: Sandbox, target: Target, outcome: Outcome) -> dict[s
             page = full
     shown = {name: value for name, value in asdict(app).items() if name != "estimated_time_to_regain_access"}
     headers = {"X-App-Usage": json.dumps(shown, separators=(",", ":"))}
-    if target.page_id:
+    if target.dataset or target.operation == "events":
+        headers |= ads_usage_headers(ads or page)
+    elif target.page_id:
         rows = {target.page_id: [{"type": "leadgen", **asdict(page)}]}
         if ads is not None:
             rows[AD_ACCOUNT_ID] = [{"type": "ads_management", **asdict(ads)}]
         headers["X-Business-Use-Case-Usage"] = json.dumps(rows, separators=(",", ":"))
     return headers
+
+
+def ads_usage_headers(usage: Usage) -> dict[str, str]:
+    """What calls about a dataset use up: they count as Marketing API calls. Source: Meta conversions facts §1.5, §1.8."""
+    tier = "standard_access"
+    business = {AD_ACCOUNT_ID: [{"type": "ads_management", **asdict(usage), "ads_api_access_tier": tier}]}
+    account = {
+        "acc_id_util_pct": usage.call_count,
+        "reset_time_duration": usage.estimated_time_to_regain_access * 60,
+        "ads_api_access_tier": tier,
+    }
+    return {
+        "X-Business-Use-Case-Usage": json.dumps(business, separators=(",", ":")),
+        "X-Ad-Account-Usage": json.dumps(account, separators=(",", ":")),
+    }
 
 
 def _note(

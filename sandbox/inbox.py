@@ -31,6 +31,7 @@ def receive() -> Response:
     title, message, type_ = (str(content.get(key) or "")[:LONGEST_TEXT] for key in ("title", "message", "type"))
     alert = sandbox.state.add_alert(title, message, type_)
     response = jsonify({"id": alert.alert_id})
+    time.sleep(trouble.late_ms / 1000)
     if fault:
         return spoil(fault.kind, response) if fault.kind in TRANSPORT_KINDS else answer_http(fault)
     return response

@@ -15,12 +15,18 @@ PAGE_DEFAULTS = "id,name"
 AD_FIELDS = frozenset(("ad_id", "ad_name", "adset_id", "adset_name", "campaign_id", "campaign_name"))
 SCOPES = (
     "ads_management",
+    "ads_read",
+    "business_management",
+    "instagram_manage_events",
     "leads_retrieval",
+    "page_events",
     "pages_manage_ads",
     "pages_manage_metadata",
     "pages_messaging",
     "pages_read_engagement",
     "pages_show_list",
+    "whatsapp_business_manage_events",
+    "whatsapp_business_management",
 )
 TASKS = ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MANAGE", "MANAGE_LEADS", "MESSAGING", "MODERATE"]
 

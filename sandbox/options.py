@@ -35,6 +35,8 @@ class SandboxOptions:
     `proof`: "require" refuses calls without appsecret_proof, "check" only wrong ones. Delays are in milliseconds.
     `retry_delays_s` are the waits before each new try of a webhook that was not answered 200. Meta tries again at
     once, then ever more rarely for 36 hours; here the tries are bounded. Source: Meta ingestion facts §1.6.
+    `api_url` and `api_key` are leadloop's, for the outcomes that the CRM sends; without a key it sends none. The URL
+    follows from `webhook_url`. `api_connection` is what leadloop calls this CRM.
     """
 
     app_id: str = APP_ID
@@ -51,12 +53,17 @@ class SandboxOptions:
     alerts_delay_ms: float = 0
     send_threads: int = 16
     send_timeout_s: float = 5.0
+    api_url: str = ""
+    api_key: str = field(default="", repr=False)
+    api_connection: str = "sandbox-crm"
     retry_delays_s: tuple[float, ...] = (0, 1, 2, 5, 10, 20, 30, 60, 60, 120, 300, 600)
 
     def __post_init__(self) -> None:
         _check(self)
         if not self.system_token:
             object.__setattr__(self, "system_token", self._token("system"))
+        if not self.api_url:
+            object.__setattr__(self, "api_url", "http://" + self.webhook_url.split("/")[2])
         if self.crm_secret is None:
             object.__setattr__(self, "crm_secret", "whsec_" + base64.b64encode(self._derive("crm")).decode())
 
@@ -71,14 +78,16 @@ class SandboxOptions:
 
     def to_environ(self) -> dict[str, str]:
         """What makes `leadloop sandbox` in another process start with the same ids and secrets."""
-        return {
+        environ = {
             "META_APP_ID": self.app_id,
             "META_APP_SECRET": self.app_secret,
             "META_VERIFY_TOKEN": self.verify_token,
             "META_ACCESS_TOKEN": self.system_token,
             "META_GRAPH_VERSION": self.graph_version,
             "LEADLOOP_SANDBOX_CRM_SECRET": self.crm_secret or "",
+            "LEADLOOP_SANDBOX_API_URL": self.api_url,
         }
+        return environ | ({"LEADLOOP_SANDBOX_API_KEY": self.api_key} if self.api_key else {})
 
     def _token(self, purpose: str) -> str:
         return "EAASANDBOX" + self._derive(purpose).hex()
@@ -123,7 +132,11 @@ def _check(options: SandboxOptions) -> None:
         raise OptionsError("proof", "must be 'require' or 'check'")
     if not 1 <= options.send_threads <= 256 or not 0 < options.send_timeout_s <= 60:
         raise OptionsError("send_threads/send_timeout_s", "must be 1 to 256 threads and at most 60 seconds")
-    try:
-        parse_target(options.webhook_url)
-    except NotLoopback as caught:
-        raise OptionsError("webhook_url", str(caught)) from caught
+    for name in ("webhook_url", "api_url"):
+        try:
+            if getattr(options, name) or name == "webhook_url":
+                parse_target(getattr(options, name))
+        except NotLoopback as caught:
+            raise OptionsError(name, str(caught)) from caught
+    if not (options.api_key.isascii() and options.api_key.isprintable()):
+        raise OptionsError("api_key", "must be a key that leadloop api-key create printed")

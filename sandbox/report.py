@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.context import Sandbox
+from sandbox.conversion_report import build_conversion_counts, build_conversion_report
 from sandbox.crm import record_json
 from sandbox.forms import Form, sample_answers
 from sandbox.inbox import alert_json
@@ -35,6 +36,7 @@ def build_report(sandbox: Sandbox, limit: int | None = None) -> Json:
             "crm": [record_json(record) for record in _newest(records, limit)],
             "alerts": [alert_json(alert) for alert in _newest(list(state.alerts), limit)],
             "faults": [asdict(fault) for fault in sandbox.board.list()],
+            **build_conversion_report(state, limit),
         }
 
 
@@ -54,6 +56,7 @@ def _counts(state: SandboxState) -> Json:
         "crm_requests": state.crm_requests,
         "alerts": len(state.alerts),
         "sends_waiting": sum(send.state == "waiting" for send in state.sends.values()),
+        **build_conversion_counts(state),
     }
 
 

@@ -1,4 +1,7 @@
-"""The rows of the sandbox's memory: what a lead, a token, a notice, a Graph call, a CRM record and an alert are."""
+"""The rows of the sandbox's memory: what a lead, a token, a notice, a Graph call, a CRM record and an alert are.
+
+Those of the Conversions API are in event_rows.py.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -152,7 +155,8 @@ class Usage:
 @dataclass(frozen=True)
 class Knobs:
     """What can be turned while the sandbox runs. `ads_error` is the code of a call that asks for ad fields without
-    rights; `missing_scopes` are permissions the app was not given."""
+    rights; `missing_scopes` are permissions the app was not given; `language` is that of the events edge's refusals:
+    "en", "tr", "fr", or "rotate" for each in turn."""
 
     graph_delay_ms: float
     crm_delay_ms: float
@@ -162,3 +166,4 @@ class Knobs:
     missing_scopes: tuple[str, ...] = ()
     app_usage: Usage = Usage()
     page_usage: Usage = Usage()
+    language: str = "en"

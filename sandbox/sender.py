@@ -73,6 +73,8 @@ class Sender:
         self, shape: str, payload: dict[str, Any], *, leadgen_ids: Sequence[str] = (), signing: Signing = "good"
     ) -> int | None:
         """Queue one webhook; its send id, or None when the app is not subscribed to this object: then Meta is silent."""
+        if payload.get("object") == "whatsapp_business_account":
+            self._state.datasets.note_clicks_in(payload, self._state.now())
         subscription = self._state.subscriptions.get(str(payload.get("object")))
         if subscription is None:
             return None

@@ -13,6 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.datasets import Datasets
+from sandbox.event_rows import Api
 from sandbox.forms import ADS, FORMS, PAGES, Ad, Form, Page
 from sandbox.options import SandboxOptions
 from sandbox.rows import (
@@ -72,6 +74,8 @@ class SandboxState:
             self.subscriptions = self._first_subscriptions(self.options.webhook_url)
             self.subscribed: dict[str, tuple[str, ...]] = dict.fromkeys(self.pages, PAGE_FIELDS)
             self.knobs = _first_knobs(self.options)
+            self.datasets = Datasets(self.now())
+            self.api = Api(self.options.api_url, self.options.api_key, self.options.api_connection)
             self._named: dict[str, deque[str]] = {}
 
     @contextmanager
@@ -178,6 +182,11 @@ class SandboxState:
             if "missing_scopes" in turned:
                 turned["missing_scopes"] = tuple(turned["missing_scopes"])
             self.knobs = replace(self.knobs, **turned)
+
+    def set_api(self, **changes: str) -> None:
+        """Where, with which key and under which name the CRM tells its outcomes: `url`, `key`, `connection`."""
+        with self._lock:
+            self.api = replace(self.api, **changes)
 
     def set_webhook_url(self, url: str) -> None:
         with self._lock:

@@ -35,6 +35,14 @@ CONFIG_MARK = "# leadloop with its sandbox"
 )
 @click.option("--graph-version", envvar="META_GRAPH_VERSION", default="v26.0", help="Newest one it answers to.")
 @click.option("--crm-secret", envvar="LEADLOOP_SANDBOX_CRM_SECRET", help="whsec_…; default: made from the app secret.")
+@click.option(
+    "--api-key",
+    envvar="LEADLOOP_SANDBOX_API_KEY",
+    help="A key of leadloop's API (leadloop api-key create NAME): the CRM can then send outcomes.",
+)
+@click.option(
+    "--api-url", envvar="LEADLOOP_SANDBOX_API_URL", help="leadloop's address. Default: that of --webhook-url."
+)
 @click.option("--graph-delay-ms", default=0.0, show_default=True, help="Milliseconds before each answer of Graph.")
 @click.option("--crm-delay-ms", default=0.0, show_default=True, help="Milliseconds before each answer of the CRM.")
 @click.option("--print-env", is_flag=True, help="Only print the environment leadloop needs, as lines for a .env file.")
@@ -105,6 +113,8 @@ def _make_options(given: dict[str, Any], settings: Settings) -> SandboxOptions:
         "verify_token": given["verify_token"] or settings.meta_verify_token,
         "system_token": given["access_token"] or settings.meta_access_token,
         "crm_secret": given["crm_secret"],
+        "api_key": given["api_key"],
+        "api_url": given["api_url"],
         "graph_version": given["graph_version"],
         "graph_delay_ms": given["graph_delay_ms"],
         "crm_delay_ms": given["crm_delay_ms"],

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from sandbox import create_sandbox
 from sandbox.control_inputs import FaultInput, LeadInput, SampleInput, SettingsInput, TokenInput
+from sandbox.conversion_inputs import ClickInput, DatasetInput, OutcomeInput
+from sandbox.datasets import CRM_DATASET_ID, STRANGE_DATASET_ID
+from sandbox.event_errors import SUBCODES
 from sandbox.faults import CODES, KINDS
 from sandbox.sender import SIGNINGS
 from sandbox.shapes import LEAD_STYLES, SAMPLES
@@ -34,10 +37,13 @@ def test_every_field_of_the_controls_is_named_in_its_row() -> None:
         "POST /_sandbox/faults": FaultInput,
         "POST /_sandbox/tokens": TokenInput,
         "POST /_sandbox/settings": SettingsInput,
+        "POST /_sandbox/datasets": DatasetInput,
+        "POST /_sandbox/clicks": ClickInput,
+        "POST /_sandbox/outcomes": OutcomeInput,
     }
     for request, schema in rows.items():
         named = set(re.findall(r"`(\w+)`", row_of(request)))
-        missing = set(schema().fields) - named
+        missing = {field.data_key or name for name, field in schema().fields.items()} - named
         assert not missing, (request, missing)
 
 
@@ -48,3 +54,10 @@ def test_every_url_of_the_controls_is_there() -> None:
         assert (method, path) in rules
     named = set(re.findall(r"/_sandbox/(\w+)", TEXT))
     assert {rule.rsplit("/", 1)[1] for _method, rule in rules if rule.startswith("/_sandbox/")} <= named
+
+
+def test_every_subcode_has_its_row_and_the_made_up_ones_are_marked() -> None:
+    rows = {int(number): mark for number, mark in re.findall(r"^\| (28\d+)( ¹)? \|", TEXT, re.MULTILINE)}
+    assert set(rows) == set(SUBCODES.values())
+    assert all((mark != "") == (number > 2804900) for number, mark in rows.items())
+    assert {CRM_DATASET_ID, STRANGE_DATASET_ID} <= CODE

@@ -43,6 +43,14 @@ def test_the_environment_makes_an_equal_sandbox() -> None:
     assert again == options
 
 
+def test_the_api_is_where_notices_go() -> None:
+    options = SandboxOptions(webhook_url="http://127.0.0.1:8000/webhooks/meta", api_key="ll_secret")
+    assert options.api_url == "http://127.0.0.1:8000"
+    assert "ll_secret" not in repr(options)
+    assert options.to_environ()["LEADLOOP_SANDBOX_API_KEY"] == "ll_secret"
+    assert "LEADLOOP_SANDBOX_API_KEY" not in SandboxOptions().to_environ()  # nor takes one away that is set
+
+
 def test_an_empty_crm_secret_stays_empty() -> None:
     assert SandboxOptions(crm_secret="").crm_secret == ""
 
@@ -60,6 +68,8 @@ def test_an_empty_crm_secret_stays_empty() -> None:
         {"crm_secret": "whsec_not base64"},
         {"crm_secret": "whsec_c2hvcnQ="},
         {"webhook_url": "https://hooks.example.com/meta"},
+        {"api_url": "https://leadloop.example"},
+        {"api_key": "ll_\n"},
         {"graph_delay_ms": -1},
         {"crm_delay_ms": float("nan")},
         {"alerts_delay_ms": 10**9},
