@@ -2,6 +2,7 @@
 
 import json
 
+from sandbox.datasets import CRM_DATASET_ID
 from sandbox.forms import PAGES, Page
 from sandbox.options import SandboxOptions
 
@@ -47,6 +48,17 @@ def demo_config(options: SandboxOptions, base_url: str) -> str:
             'forms = ["*"]',
             f"connections = [{_quote(CONNECTION)}]",
             f"notifiers = [{_quote(NOTIFIER)}]",
+            "",
+            "[[funnels]]",
+            f"connection = {_quote(CONNECTION)}",
+            f"dataset_id = {_quote(CRM_DATASET_ID)}",
+            "stages = [",
+            '  { stage = "new", event = "Raw Lead" },',
+            '  { stage = "qualified", event = "Qualified Lead" },',
+            '  { stage = "demo", event = "Demo Scheduled" },',
+            '  { stage = "won", event = "Purchase", value = "required" },',
+            '  { stage = "lost" },',
+            "]",
             "",
         ]
     )

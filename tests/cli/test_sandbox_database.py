@@ -98,7 +98,7 @@ def test_a_real_configuration_is_not_replaced(engine: Engine, database_url: str,
 
 def test_the_sandbox_configures_an_empty_database_and_its_own_again(engine: Engine, database_url: str) -> None:
     settings = Settings(database_url=database_url, leadloop_secret_keys=(KEY,))
-    assert len(_configure(settings, None, sandbox_on(settings))) == 5
+    assert len(_configure(settings, None, sandbox_on(settings))) == 6
     assert _configure(settings, None, sandbox_on(settings)) == []
     with configured(engine, OWN_ADAPTER) as session:
         assert session.scalar(select(Connection.name).where(Connection.name == "mine"))

@@ -1,6 +1,7 @@
 import tomllib
 
 from sandbox import SandboxOptions, demo_config, demo_environ
+from sandbox.datasets import CRM_DATASET_ID
 from sandbox.forms import ATELIER, BIKES
 
 
@@ -35,6 +36,13 @@ def test_the_configuration_is_toml_of_the_agreed_shape() -> None:
             "notifiers": ["sandbox-sales"],
         }
     ]
+
+
+def test_the_demo_has_a_funnel_for_its_crm_dataset() -> None:
+    options = SandboxOptions()
+    (funnel,) = tomllib.loads(demo_config(options, "http://127.0.0.1:8001"))["funnels"]
+    assert (funnel["connection"], funnel["dataset_id"]) == (options.api_connection, CRM_DATASET_ID)
+    assert [stage["stage"] for stage in funnel["stages"]] == ["new", "qualified", "demo", "won", "lost"]
 
 
 def test_without_a_secret_none_is_written() -> None:
