@@ -11,8 +11,8 @@ from sandbox.state import SandboxState
 PATH = "/api/v1/outcomes"
 LONGEST_ANSWER = 4_000
 HOW_TO = (
-    "The sandbox has no key to leadloop's API yet. Make one with `leadloop api-key create sandbox`, then give it on the"
-    " sandbox's page, to POST /_sandbox/settings as api_key, or to `leadloop sandbox --api-key`."
+    "The sandbox has no key to leadloop's API yet. Make one with leadloop api-key create sandbox, and give it on the"
+    " sandbox's page (CRM records, leadloop's API), as --api-key, or as LEADLOOP_SANDBOX_API_KEY."
 )
 
 

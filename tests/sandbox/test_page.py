@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from flask import Response
-from sandbox_bench import Bench, wait_for
+from sandbox_bench import Bench, Receiver, wait_for
 from servers import find_program
 
 from sandbox import RunningSandbox, SandboxOptions, create_sandbox, start_in_thread
+from sandbox.datasets import CRM_DATASET_ID
 from sandbox.forms import ENGLISH, FORMS, TURKISH
+from sandbox.options import build_proof
 
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
@@ -116,6 +118,81 @@ def test_a_switch_is_taken_back_and_a_refusal_is_shown(tmp_path: Path) -> None:
         assert not running.sandbox.state.leads
     assert "count: [" in shown
     assert 'aria-checked="true"' not in shown
+
+
+EVIL = "<img src=x onerror=\"document.title='pwned'\"> مريم"
+
+
+def add_event(running: RunningSandbox, leadgen_id: str, event_name: str, **more: Any) -> Any:
+    event = {
+        "event_name": event_name,
+        "event_time": int(running.sandbox.state.now().timestamp()),
+        "action_source": "system_generated",
+        "user_data": {"lead_id": int(leadgen_id)},
+        "custom_data": {"event_source": "crm", "lead_event_source": "crm", "lead_stage": EVIL},
+    }
+    token = running.options.system_token
+    body = {"data": [event | more], "access_token": token, "test_event_code": "TEST123"}
+    body["appsecret_proof"] = build_proof(running.options.app_secret, token)
+    return running.app.test_client().post(f"/v26.0/{CRM_DATASET_ID}/events", json=body)
+
+
+def test_events_are_shown_and_nothing_in_them_acts(tmp_path: Path) -> None:
+    with start() as running:
+        given = {"send": False, "created_at": "2026-11-01T08:00:00Z", "answers": {"full_name": EVIL}}
+        (leadgen_id,) = post(running, "/_sandbox/leads", given)["leadgen_ids"]
+        assert add_event(running, leadgen_id, EVIL[:50]).status_code == 200
+        assert add_event(running, leadgen_id, "Too Old", event_time=1).status_code == 400
+        shown = open_page(running.url, tmp_path)
+    assert f'"lead_id":{leadgen_id}' in unescape(shown)  # all 17 digits
+    assert "<img" not in shown
+    assert "<title>leadloop sandbox</title>" in shown
+    for text in ("test TEST123", "Conversion Leads", "1 event refused", "100/2804003", CRM_DATASET_ID, "مريم"):
+        assert text in shown
+
+
+def add_record(running: RunningSandbox) -> str:
+    (leadgen_id,) = post(running, "/_sandbox/leads", {"send": False})["leadgen_ids"]
+    post(running, "/crm/leads", {"type": "lead.created", "data": {"leadgen_id": leadgen_id, "full_name": "Zoë Test"}})
+    return str(leadgen_id)
+
+
+PRESS_WON = """
+  const press = setInterval(() => {
+    const won = [...document.querySelectorAll('.stages button')].find((one) => one.textContent === 'Won');
+    if (!won) return;
+    clearInterval(press);
+    SCRIPT
+  }, 20);
+"""
+
+
+def test_a_deal_is_won_on_the_page(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.statuses = [202, 202]
+    script = PRESS_WON.replace(
+        "SCRIPT",
+        f"""$('api-url').value = '{receiver.url.removesuffix("/webhooks/meta")}'; $('api-key').value = 'll_key';
+        $('deal-value').value = '980.50'; $('deal-currency').value = 'EUR'; $('connect').click();
+        setTimeout(() => won.click(), 300);""",
+    )
+    with start(script) as running:
+        leadgen_id = add_record(running)
+        shown = open_page(running.url + "/#crm", tmp_path)
+        (request,) = receiver.wait_for(1)
+    sent = request.json()
+    assert request.headers["authorization"] == "Bearer ll_key"
+    assert (sent["lead"], sent["stage"]) == ({"leadgen_id": leadgen_id}, "won")
+    assert (sent["value"], sent["currency"]) == ("980.50", "EUR")
+    assert "Told leadloop: won." in shown
+    assert ">won 202<" in shown
+
+
+def test_without_a_key_the_buttons_explain_themselves(tmp_path: Path) -> None:
+    with start(PRESS_WON.replace("SCRIPT", "won.click();")) as running:
+        add_record(running)
+        shown = open_page(running.url + "/#crm", tmp_path)
+    assert shown.count("leadloop api-key create sandbox") > 1
+    assert re.search(r'class="said bad" id="told"', shown)
 
 
 def test_every_control_has_a_name(bench: Bench) -> None:
