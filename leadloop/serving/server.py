@@ -1,5 +1,6 @@
 """leadloop's web process: gunicorn with our worker, our settings, our logging, and nothing else it would pick up."""
 
+import gc
 import math
 import os
 import resource
@@ -126,6 +127,8 @@ class WebServer(BaseApplication):
         wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        gc.collect()
+        gc.freeze()  # what is loaded stays shared with the workers: a collection there would write to all of it
         WebArbiter(self).run()  # type: ignore[no-untyped-call]
 
     def _worker_starts(self, worker: Any) -> None:
