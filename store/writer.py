@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from leadloop.logs import get_logger
 from store.engine import session_on
 from store.sql import run_deferred
+from store.turns import Turn
 
 log = get_logger(__name__)
 Result = TypeVar("Result")
@@ -69,6 +70,7 @@ class GroupWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = Turn(engine)
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -118,6 +120,7 @@ class GroupWriter:
         if thread is not None:
             self._waiting.put(None)
             thread.join(timeout=30)
+        self._turn.close()
 
     def _put(self, waiting: _Waiting, timeout_s: float | None = None) -> Any:
         left_s = self._left_s(timeout_s)
@@ -197,7 +200,7 @@ class GroupWriter:
         results: dict[int, Any] = {}
         if self._connection is None:
             self._connection = self._engine.connect()
-        with self._connection.begin(), session_on(self._connection) as session:
+        with self._turn, self._connection.begin(), session_on(self._connection) as session:
             session.info["deferred"] = {}
             for operation, members in _by_operation(group):
                 if members[0].gathered:
