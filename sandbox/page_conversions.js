@@ -79,12 +79,13 @@ function drawTold(record) {
 }
 
 function drawStages(record) {
+  if (!state.api.ready) return null;
   return h("div", {class: "stages", role: "group", "aria-label": "Outcome of " + (record.data.full_name || record.leadgen_id)},
     STAGES.map(([stage, label]) => h("button", {type: "button", class: "plain", title: state.api.how_to, onclick: () => tell(record.leadgen_id, stage)}, label)), drawTold(record));
 }
 
 function drawDeal() {
-  $("deal").hidden = chosen !== "crm";
+  $("deal").hidden = chosen !== "crm" || !state.api.ready;
   $("deal-note").textContent = state.api.ready ? "Outcomes go to " + state.api.url + " as " + (state.api.connection || "no connection") + "." : state.api.how_to;
   $("api-url").placeholder = state.api.url;
 }
