@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from bench.cost import cost
 from bench.figures import acknowledgement, burst, idle, memory
 
 MODES = ("embedded", "services")
 FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
     "acknowledgement": acknowledgement,
+    "cost": cost,
     "burst": burst,
     "idle": idle,
     "memory": memory,
@@ -25,6 +27,9 @@ WORDS = {
     "acks_per_s": ("durable acknowledgements per second", ""),
     "baseline_per_s": ("the same Flask and gunicorn, only checking the signature, per second", ""),
     "ratio": ("ratio of the two, slice by slice", "≥ 0.7"),
+    "flask_us": ("of these, Flask and the signature alone, processor time per notice, µs", ""),
+    "flask_ours_us": ("of these, our view with everything but the database, µs", ""),
+    "write_us": ("of these, the two inserts in groups of 16, µs", ""),
     "leads_per_s": ("leads per second end to end, burst of 1,000, 50 at a time", "≥ 150"),
     "cpu_ms_per_lead": ("processor time per lead, all processes, ms", "≤ 12"),
     "ack_p50_ms": ("acknowledgement during the burst, p50, ms", ""),
