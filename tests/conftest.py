@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 from servers import PostgresServer, start_postgres
 from sqlalchemy import Engine, text
 
@@ -15,6 +17,19 @@ from store.models import Base
 from store.writer import GroupWriter
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def uncached_loggers() -> Iterator[None]:
+    """capture_logs() sees every line, also after another test of this process has configured the logs."""
+    original = structlog.configure
+
+    def configure(**how: Any) -> None:
+        original(**(how | {"cache_logger_on_first_use": False}))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", configure)
+        yield
 
 
 class Clock:
