@@ -5,10 +5,10 @@ worker held falls due by itself. Rows stand in queues named "<priority>:<lane>";
 index probes each however long they are, so a lane with a backlog of 100,000 rows does not slow the others down.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, delete, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
@@ -89,7 +89,7 @@ def add_work(
     """Add one row for each subject. A row that is there already is woken instead, unless a worker has it in hand: with
     `again` it is then opened anew when that worker is done with it, whatever came of it.
     """
-    taking: Taking | None = session.info.get(TAKING)
+    taking: Taker | None = session.info.get(TAKING)
     if taking is not None and priority == FRESH and due_at is None and not again:
         subject_ids = taking.take(session, kind, subject_ids, lane, now=now)
     if not subject_ids:
@@ -121,50 +121,24 @@ def _new_rows(
     return [row | {"subject_id": subject_id} for subject_id in subject_ids]
 
 
-TAKING = "taking"  # in Session.info while an effect of a drain that has room is written
+TAKING = "taking"  # in Session.info, a Taker: while an effect of a drain that has room is written
 
 
-class Taking:
-    """A drain that has room takes fresh rows in the transaction that adds them, instead of looking for them afterwards.
-
-    `reserve(lane)` says whether there is room, and keeps a place; `release(lane)` gives it back when it comes to nothing.
-    What was taken is in `items` once the transaction is committed.
-    """
-
-    def __init__(
-        self, holder: str, lease_s: float, *, reserve: Callable[[str], bool], release: Callable[[str], None]
-    ) -> None:
-        self.items: list[WorkItem] = []
-        self._holder = holder
-        self._lease_s = lease_s
-        self._reserve = reserve
-        self._release = release
-        self._reserved: list[str] = []
+class Taker(Protocol):
+    """Who takes fresh rows in the transaction that adds them: store/taking.py."""
 
     def take(self, session: Session, kind: str, subject_ids: list[int], lane: str, *, now: datetime) -> list[int]:
-        """Add rows that are claimed from the start; the subjects for which there was no room, or a row already."""
-        left = []
-        for subject_id in subject_ids:
-            (row,) = _new_rows(kind, [subject_id], lane, now=now)
-            if not self._reserve(lane):
-                left.append(subject_id)
-                continue
-            self._reserved.append(lane)
-            lease_end = now + timedelta(seconds=self._lease_s)
-            claimed = row | {"attempts": 1, "holder": self._holder, "due_at": lease_end}
-            added = _ADD_TAKEN.run(session, [claimed]).first()
-            if added is None:
-                self._release(self._reserved.pop())
-                left.append(subject_id)
-            else:
-                self.items.append(_item(added, self._holder))
-        return left
+        """The subjects that were not taken."""
 
-    def forget(self) -> None:
-        """The transaction was rolled back: what it took is not there."""
-        while self._reserved:
-            self._release(self._reserved.pop())
-        self.items.clear()
+
+def add_claimed(
+    session: Session, kind: str, subject_id: int, lane: str, *, holder: str, now: datetime, lease_s: float
+) -> WorkItem | None:
+    """Add a fresh row that `holder` has in hand from the start. None when there is a row already."""
+    (row,) = _new_rows(kind, [subject_id], lane, now=now)
+    claimed = row | {"attempts": 1, "holder": holder, "due_at": now + timedelta(seconds=lease_s)}
+    added = _ADD_CLAIMED.run(session, [claimed]).first()
+    return None if added is None else _item(added, holder)
 
 
 _DUE_QUEUES = text(
@@ -216,7 +190,7 @@ _TIME = _TABLE.c.due_at.type
 _ITEM_COLUMNS = ("id", "kind", "subject_id", "lane", "queue", "attempts", "lost", "added_at", "outage", "again")
 _CLAIM = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=False))
 _CLAIM_NEWEST = Prepared(lambda _insert, dialect: _build_claim(dialect, newest=True))
-_ADD_TAKEN = insert_new(Work, ["kind", "subject_id"], *_ITEM_COLUMNS)
+_ADD_CLAIMED = insert_new(Work, ["kind", "subject_id"], *_ITEM_COLUMNS)
 
 
 def claim(

@@ -26,10 +26,10 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes
 from store.replay import begin_replay
+from store.taking import Taking
 from store.work import (
     FRESH,
     TAKING,
-    Taking,
     WorkItem,
     claim,
     give_back,

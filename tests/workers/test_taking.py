@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from leadloop.ports import Services
 from store.models import Work
-from store.work import TAKING, Taking, WorkItem, add_work
+from store.taking import Taking
+from store.work import TAKING, WorkItem, add_work
 from workers.drain import BUSY, Drainer
 from workers.jobs import Effect, Job
 
@@ -59,18 +60,24 @@ def test_only_a_quiet_drain_takes_what_it_adds(engine: Engine, others: int) -> N
     assert held(engine, "second") == []
 
 
-def test_what_was_taken_in_a_transaction_that_failed_is_forgotten(engine: Engine) -> None:
-    services = make_services(engine)
-    places = [0]
+class Places:
+    """As many as are wanted; how many are kept."""
 
-    def reserve(_lane: str) -> bool:
-        places[0] += 1
+    def __init__(self) -> None:
+        self.kept = 0
+        self.taking = Taking("me", 60, reserve=self.reserve, release=self.release)
+
+    def reserve(self, _lane: str) -> bool:
+        self.kept += 1
         return True
 
-    def release(_lane: str) -> None:
-        places[0] -= 1
+    def release(self, _lane: str) -> None:
+        self.kept -= 1
 
-    taking = Taking("me", 60, reserve=reserve, release=release)
+
+def test_what_was_taken_in_a_transaction_that_failed_is_forgotten(engine: Engine) -> None:
+    services, places = make_services(engine), Places()
+    taking = places.taking
 
     def fail(session: Session) -> None:
         taking.forget()
@@ -82,28 +89,18 @@ def test_what_was_taken_in_a_transaction_that_failed_is_forgotten(engine: Engine
     with pytest.raises(ValueError, match="no"):
         services.writer.write(fail)
     taking.forget()
-    assert (places[0], taking.items) == (0, [])
+    assert (places.kept, taking.items) == (0, [])
     assert held(engine, "second") == []
 
 
 def test_a_row_that_is_there_is_not_taken(engine: Engine) -> None:
-    services = make_services(engine)
+    services, places = make_services(engine), Places()
     services.writer.write(lambda session: add_work(session, "second", [1], "b", now=services.now()))
-    places = [0]
-
-    def reserve(_lane: str) -> bool:
-        places[0] += 1
-        return True
-
-    def release(_lane: str) -> None:
-        places[0] -= 1
-
-    taking = Taking("me", 60, reserve=reserve, release=release)
 
     def again(session: Session) -> None:
-        session.info[TAKING] = taking
+        session.info[TAKING] = places.taking
         add_work(session, "second", [1], "b", now=services.now())
 
     services.writer.write(again)
-    assert (places[0], taking.items) == (0, [])
+    assert (places.kept, places.taking.items) == (0, [])
     assert held(engine, "second") == [(None, 0)]
