@@ -45,7 +45,7 @@ function drawEvents() {
   $("event-counts").replaceChildren(...state.event_counts.slice(0, 8).map(drawCount));
   $("event-counts").hidden = !state.event_counts.length;
   $("events").replaceChildren(...(rows.length ? rows.slice(0, 20).map(([, row]) => row)
-    : [h("li", {class: "empty"}, h("b", {}, "No event yet"), "Tell an outcome under “CRM records”; what leadloop makes of it arrives here.")]));
+    : [h("li", {class: "empty"}, h("b", {}, "No event yet"), "What a program sends to a dataset of this pretend Meta arrives here, with Meta's answer.")]));
   if (document.activeElement !== $("language")) $("language").value = state.settings.language;
 }
 
