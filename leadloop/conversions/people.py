@@ -102,7 +102,7 @@ class MatchKeys:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """For the column lead.match_keys: the keys that have a value; lists of hashes, and text."""
+        """For keeping: the keys that have a value; lists of hashes, and text."""
         every = ((name, getattr(self, name)) for name in (*HASHED, *PLAIN))
         return {name: [*value] if isinstance(value, tuple) else value for name, value in every if value}
 
