@@ -47,7 +47,7 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     ),
     "leadloop_alerts_maybe_repeated_total": (
         ("notifier",),
-        "Alerts that may have been sent twice: a worker stopped between sending and noting.",
+        "Alerts that may have been sent twice: no answer came, or a worker stopped between sending and noting.",
         (),
     ),
     "leadloop_ready_probes_total": (

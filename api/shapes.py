@@ -167,7 +167,9 @@ class Notice(Schema):
     target = _sure("Fingerprint of the address, which itself is a secret.", "5f2b9c0d1e3a4b67")
     state = _sure("`waiting`, `sent`, `parked` (for a person) or `failed` (given up).", "sent")
     attempts = _number("How often it was tried.", 1)
-    maybe_repeated = _flag("Whether the address may have been rung twice: a worker stopped meanwhile.", False)
+    maybe_repeated = _flag(
+        "Whether the address may have been rung twice: no answer came, or a worker stopped meanwhile.", False
+    )
     code = _text("Code of the last failure.")
     message = _text("What the last failure was.")
     action = _text("What a person can do about it.")
