@@ -61,7 +61,7 @@ def _measure(url: str) -> dict[str, float]:
     settings = Settings(meta_app_secrets=(SECRET,), meta_verify_token="bench", log_level="WARNING")
     services: Services = dataclasses.replace(
         make_services(engine, settings=settings),
-        writer=ToldAtOnce(),  # type: ignore[arg-type]
+        writer=ToldAtOnce(),
     )
     baseline, ours = make_app(), create_app(services=services)
     _answer(baseline, 200), _answer(ours, 200)
@@ -80,7 +80,7 @@ def _answer(app: Flask, count: int) -> float:
     environs = [_environ(notice(str(next(_ids)))) for _ in range(count)]
     began = time.thread_time()
     for environ in environs:
-        answer = app(environ, lambda *_: None)  # type: ignore[arg-type, return-value]
+        answer = app(environ, lambda *_: None)
         b"".join(answer)
     return (time.thread_time() - began) / count * 1e6
 
@@ -121,5 +121,5 @@ def _write(writer: GroupWriter, count: int) -> float:
     for _ in range(count // GROUP):
         bodies = [notice(str(next(_ids))) for _ in range(GROUP)]
         events = [ReceivedEvent("meta", "page", body, {"Content-Type": PAGE}, datetime.now(UTC)) for body in bodies]
-        writer.write(lambda session, events=events: timed(session, events))  # type: ignore[misc]
+        writer.write(lambda session, events=events: timed(session, events))
     return spent[0] / count * 1e6

@@ -78,10 +78,10 @@ _WORK_VALUES = (
     f"'event', id, '{EVENT_LANE}', '{queue_name(FRESH, EVENT_LANE)}', 'open', 0, 0, %s, received_at, received_at"
 )
 _SQLITE_EVENTS = (
-    f"INSERT INTO raw_event ({_COLUMNS}, verdict, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, 'new', 0)"  # noqa: S608
+    f"INSERT INTO raw_event ({_COLUMNS}, verdict, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, 'new', 0)"  # noqa: S608  constants of ours only
     " ON CONFLICT (source, body_sha256) DO NOTHING"
 )
-_SQLITE_WORK = f"INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % 0} FROM raw_event WHERE id > ?"  # noqa: S608
+_SQLITE_WORK = f"INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % 0} FROM raw_event WHERE id > ?"  # noqa: S608  constants of ours only
 _POSTGRES_ALL = f"""
     WITH new AS (
       INSERT INTO raw_event ({_COLUMNS}, verdict, repeats)
@@ -91,7 +91,7 @@ _POSTGRES_ALL = f"""
       INSERT INTO work ({_WORK_COLUMNS}) SELECT {_WORK_VALUES % "false"} FROM new ORDER BY id
     )
     SELECT id, source, body_sha256 FROM new
-    """  # noqa: S608
+    """  # noqa: S608  constants of ours only
 
 
 def _add_on_sqlite(connection: Connection, rows: list[tuple[Any, ...]]) -> dict[tuple[str, str], int]:
