@@ -97,8 +97,9 @@ class Form(Base):
 class Lead(Base):
     """One submitted form. `state`: waiting (not read yet), read, gone (Meta says it will never be readable).
 
-    `answer` is what Graph said, `card` what we made of it (leadloop.leads.LeadCard as JSON). `routed` None: not known
-    yet, False: no route matched, so that it is kept and shown.
+    `answer` is what Graph said, `card` what we made of it (leadloop.leads.LeadCard as JSON), `match_keys` its hashes for
+    Meta's user_data (leadloop.conversions.people.MatchKeys). `routed` None: not known yet, False: no route matched, so
+    that it is kept and shown.
     """
 
     __tablename__ = "lead"
@@ -148,6 +149,7 @@ class Lead(Base):
     phone: Mapped[str | None]
     answer: Mapped[dict[str, Any] | None]
     card: Mapped[dict[str, Any] | None]
+    match_keys: Mapped[dict[str, Any] | None]
 
 
 class LeadEvent(Base):
@@ -182,7 +184,7 @@ class Connection(Base):
 
 
 class Notifier(Base):
-    """A group of Apprise addresses that are rung together."""
+    """A group of Apprise addresses that are rung together. `admin`: rung when something needs a person, too."""
 
     __tablename__ = "notifier"
 
@@ -191,6 +193,7 @@ class Notifier(Base):
     urls_sealed: Mapped[str]
     env_names: Mapped[dict[str, Any] | None]
     template: Mapped[str | None]
+    admin: Mapped[bool] = mapped_column(default=False, server_default=false())
     changed_at: Mapped[datetime]
     removed_at: Mapped[datetime | None]
     position: Mapped[int] = mapped_column(default=0)
@@ -222,7 +225,8 @@ class Mapping(Base):
 
 
 class Funnel(Base):
-    """A connection's stages as conversion events of a dataset."""
+    """A connection's stages as conversion events of a dataset. `options` are the keys of its table in the configuration
+    file besides connection, dataset_id and stages, as they stand there."""
 
     __tablename__ = "funnel"
 
@@ -231,6 +235,7 @@ class Funnel(Base):
     connection: Mapped[str]
     dataset_id: Mapped[str]
     stages: Mapped[list[Any]]
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
 
 
 class Delivery(Base):
@@ -238,7 +243,11 @@ class Delivery(Base):
     the records ([kind, id, link]) that exist in the CRM while the push is not complete."""
 
     __tablename__ = "delivery"
-    __table_args__ = (UniqueConstraint("lead_id", "connection_id"), Index("ix_delivery_connection_id", "connection_id"))
+    __table_args__ = (
+        UniqueConstraint("lead_id", "connection_id"),
+        Index("ix_delivery_connection_id", "connection_id"),
+        Index("ix_delivery_remote_id", "remote_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     lead_id: Mapped[int] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))

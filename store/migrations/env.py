@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import Engine, text
 
+import store.conversion_models  # noqa: F401  its tables are part of the metadata
 from store.models import Base
 
 LOCK = 7_310_201_126  # one migration at a time on PostgreSQL; SQLite's BEGIN IMMEDIATE does the same
