@@ -19,6 +19,7 @@ RAW_STAGE = "(raw lead)"  # the stage of a lead that has only just come, where n
 _NEW = "new"
 _TAKEN = frozenset({"queued", "sending", "sent", "accepted", "unknown"})
 _ANY = "*"
+_PLAIN_OPTIONS = ("route", "advance_only", "fill_skipped", "lead_event_source", "raw_event")
 
 ValueRule = Literal["required", "optional"]
 When = Mapping[str, tuple[str, ...]]
@@ -50,6 +51,7 @@ class Funnel:
     `advance_only`: a stage that comes after a later one tells nothing. `fill_skipped`: the earlier stages that a lead jumped
     over are told first. `raw_event`: what a lead that has only just come is told as; without one a stage called "new" is.
     `when`: what must hold of the outcome, {"pipeline": ("b2b",)}: each key with one of its values, "*" being any.
+    `consent`: keys of the form's boxes that must all be ticked. `ldu_states`: those of Limited Data Use (two letters).
     """
 
     dataset_id: str
@@ -60,6 +62,8 @@ class Funnel:
     lead_event_source: str | None = None
     raw_event: str | None = None
     when: When = field(default_factory=dict)
+    consent: tuple[str, ...] = ()
+    ldu_states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,22 @@ def find_position(rules: Sequence[StageRule], stage: str) -> int | None:
     return next((position for position, rule in enumerate(rules) if _key(rule.stage) == key), None)
 
 
+def parse_funnel(dataset_id: str, stages: Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> Funnel:
+    """A funnel from its stored row. `options` are the other keys of its table, as they stand in the file.
+
+    Defaults are filled in and unknown keys ignored. Raises MoneyInvalid, KeyError.
+    """
+    known = {name: options[name] for name in _PLAIN_OPTIONS if options.get(name) is not None}
+    return Funnel(
+        dataset_id=dataset_id,
+        stages=tuple(map(parse_stage, stages)),
+        when=parse_when(options.get("when")),
+        consent=tuple(options.get("consent") or ()),
+        ldu_states=tuple(options.get("ldu_states") or ()),
+        **known,
+    )
+
+
 def parse_stage(stored: Mapping[str, Any]) -> StageRule:
     """A rule from its stored row: amounts as text, absent keys left out. Raises MoneyInvalid, KeyError."""
     currency = stored.get("currency")
@@ -185,8 +205,9 @@ def parse_stage(stored: Mapping[str, Any]) -> StageRule:
     )
 
 
-def parse_when(stored: Mapping[str, Iterable[str]] | None) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(values) for name, values in (stored or {}).items()}
+def parse_when(stored: Mapping[str, str | Iterable[str]] | None) -> dict[str, tuple[str, ...]]:
+    """Conditions as they stand in the file: each key has a text or a list of them."""
+    return {name: (values,) if isinstance(values, str) else tuple(values) for name, values in (stored or {}).items()}
 
 
 def holds(when: When, facts: Mapping[str, Any]) -> bool:

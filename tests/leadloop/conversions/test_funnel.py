@@ -18,7 +18,9 @@ from leadloop.conversions.funnel import (
     decide_raw,
     find_position,
     holds,
+    parse_funnel,
     parse_stage,
+    parse_when,
     raw_stage,
 )
 from leadloop.conversions.money import MoneyInvalid
@@ -314,6 +316,49 @@ def test_a_stored_rule() -> None:
     assert parse_stage({"stage": "lost"}) == StageRule("lost")
     with pytest.raises(MoneyInvalid):
         parse_stage({"stage": "won", "fixed_value": "250,00"})
+
+
+def test_a_stored_funnel_has_the_defaults() -> None:
+    assert parse_funnel("1", [{"stage": "lost"}], {}) == Funnel("1", (StageRule("lost"),))
+    assert parse_funnel("1", [], {"route": None, "advance_only": None, "when": None, "unheard_of": 7}) == Funnel(
+        "1", ()
+    )
+
+
+def test_a_stored_funnel_with_every_option() -> None:
+    options = {
+        "route": "website",
+        "advance_only": False,
+        "fill_skipped": True,
+        "lead_event_source": "Acme CRM",
+        "raw_event": "Raw Lead",
+        "when": {"pipeline": "b2b", "owner": ["7", "8"]},
+        "consent": ["marketing", "ads"],
+        "ldu_states": ["CA"],
+    }
+    assert parse_funnel(
+        "1", [{"stage": "won", "event": "Purchase", "fixed_value": "5", "currency": "TRY"}], options
+    ) == (
+        Funnel(
+            "1",
+            (StageRule("won", "Purchase", fixed_value=Decimal(5), currency="TRY"),),
+            route="website",
+            advance_only=False,
+            fill_skipped=True,
+            lead_event_source="Acme CRM",
+            raw_event="Raw Lead",
+            when={"pipeline": ("b2b",), "owner": ("7", "8")},
+            consent=("marketing", "ads"),
+            ldu_states=("CA",),
+        )
+    )
+    with pytest.raises(MoneyInvalid):
+        parse_funnel("1", [{"stage": "won", "fixed_value": "NaN"}], {})
+
+
+def test_a_condition_that_is_one_text_is_not_taken_letter_by_letter() -> None:
+    assert parse_when({"pipeline": "b2b", "page": ["111"]}) == {"pipeline": ("b2b",), "page": ("111",)}
+    assert holds(parse_when({"pipeline": "b2b"}), FACTS)
 
 
 STAGES = st.sampled_from(["new", "qualified", "demo", "won", "lost", "other"])
