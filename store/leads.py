@@ -142,7 +142,7 @@ def save_card(
             "new_ad_id": card.ad_id,
             "new_created_at": card.created_at,
             "new_is_test": card.is_test,
-            "new_email": card.email,
+            "new_email": card.email.lower() if card.email else None,
             "new_phone": card.phone,
         },
     )
@@ -208,12 +208,13 @@ def list_leads(session: Session, chosen: LeadFilter, *, limit: int) -> list[Lead
         Lead.page_id: chosen.page_id,
         Lead.form_id: chosen.form_id,
         Lead.state: chosen.state,
-        Lead.email: chosen.email,
         Lead.phone: chosen.phone,
     }
     for column, value in equal.items():
         if value is not None:
             query = query.where(column == value)
+    if chosen.email is not None:
+        query = query.where(Lead.email == chosen.email.lower())
     # What few leads are is written out and not bound, or no planner sees that a partial index has just these.
     if chosen.state not in (None, "read"):
         query = query.where(text("lead.state <> 'read'"))

@@ -99,7 +99,7 @@ class Lead(Base):
 
     `answer` is what Graph said, `card` what we made of it (leadloop.leads.LeadCard as JSON), `match_keys` its hashes for
     Meta's user_data (leadloop.conversions.people.MatchKeys). `routed` None: not known yet, False: no route matched, so
-    that it is kept and shown.
+    that it is kept and shown. `email` is in lower case, for finding it; the card has it as it was typed.
     """
 
     __tablename__ = "lead"

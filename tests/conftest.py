@@ -11,6 +11,7 @@ import structlog
 from servers import PostgresServer, start_postgres
 from sqlalchemy import Engine, text
 
+import store.conversion_models  # noqa: F401  its tables are part of the metadata
 from store.engine import make_engine, make_reader
 from store.migrate import head_revision
 from store.models import Base

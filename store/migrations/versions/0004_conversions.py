@@ -200,3 +200,4 @@ def upgrade() -> None:
 
     with op.batch_alter_table("notifier", schema=None) as batch_op:
         batch_op.add_column(sa.Column("admin", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.execute("UPDATE lead SET email = lower(email) WHERE email IS NOT NULL")

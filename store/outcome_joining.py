@@ -1,0 +1,100 @@
+"""A lead that comes after its outcome: what waited is joined to it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from store.conversion_models import Outcome
+from store.outcome_subjects import Named, find_subjects
+from store.outcomes import OUTCOME_LANE
+from store.sql import Prepared, table_of
+from store.work import FRESH, add_work
+
+_outcome = table_of(Outcome)
+_WAITING = text("outcome.state = 'waiting'")  # written out, so that a planner sees the partial index
+TOGETHER = 500
+LONGEST_WINDOW = timedelta(days=63)  # what waits longer than any event may be old is left alone
+READ_AT_THE_LATEST = timedelta(days=5)  # then its id alone has to do for a lead that still could not be read
+
+
+def _build_by_lead(_insert: Any, _dialect: str) -> Any:
+    named = or_(
+        and_(_outcome.c.named_kind == "leadgen_id", _outcome.c.named_value == bindparam("of_leadgen_id")),
+        and_(_outcome.c.named_kind == "email", _outcome.c.named_value == bindparam("of_email")),
+        and_(_outcome.c.named_kind == "phone", _outcome.c.named_value == bindparam("of_phone")),
+    )
+    return _joined(named)
+
+
+def _build_by_record(_insert: Any, _dialect: str) -> Any:
+    return _joined(
+        and_(
+            _outcome.c.named_kind == "crm_id",
+            _outcome.c.named_value == bindparam("of_record"),
+            _outcome.c.connection == bindparam("of_connection"),
+        )
+    )
+
+
+def _joined(named: Any) -> Any:
+    changed = update(_outcome).where(_WAITING, named).values(state="joined", lead_id=bindparam("to_lead"))
+    return changed.returning(_outcome.c.id)
+
+
+_JOIN_BY_LEAD = Prepared(_build_by_lead)
+_JOIN_BY_RECORD = Prepared(_build_by_record)
+
+
+def join_lead(
+    session: Session, lead_id: int, *, leadgen_id: str, email: str | None, phone: str | None, now: datetime
+) -> None:
+    """After a lead was read, or found to be unreadable for ever: what waited for it goes on."""
+    named = {
+        "to_lead": lead_id,
+        "of_leadgen_id": leadgen_id,
+        "of_email": email.lower() if email else None,
+        "of_phone": phone,
+    }
+    _go_on(session, _JOIN_BY_LEAD.run(session, named).scalars().all(), now=now)
+
+
+def join_record(session: Session, lead_id: int, *, connection: str, remote_id: str, now: datetime) -> None:
+    """After a lead was put into a CRM: what came about that record before goes on."""
+    named = {"to_lead": lead_id, "of_record": remote_id, "of_connection": connection}
+    _go_on(session, _JOIN_BY_RECORD.run(session, named).scalars().all(), now=now)
+
+
+def join_late(session: Session, *, since: datetime, now: datetime, after_id: int = 0) -> tuple[int, int]:
+    """Look once more for the leads of what came in since then: of two transactions at the same moment neither may have seen
+    the other. At most TOGETHER at a time; (how many were joined, the id to go on after, 0: that was all).
+
+    A lead that could not be read for days is taken as it is: its id alone says most to Meta.
+    """
+    query = (
+        select(Outcome)
+        .where(_WAITING, Outcome.received_at >= since, Outcome.id > after_id)
+        .order_by(Outcome.id)
+        .limit(TOGETHER)
+    )
+    rows = list(session.scalars(query))
+    named = [Named(row.named_kind, row.named_value, row.connection, row.occurred_at) for row in rows]  # type: ignore[arg-type]  # as it was kept
+    joined = []
+    for row, subject in zip(rows, find_subjects(session, named), strict=True):
+        if not subject.known and now - row.occurred_at > READ_AT_THE_LATEST and subject.unread_id is not None:
+            row.lead_id = subject.unread_id
+        elif subject.known:
+            row.lead_id, row.contact_id = subject.lead_id, subject.contact_id
+        else:
+            continue
+        row.state = "joined"
+        joined.append(row.id)
+    session.flush()
+    _go_on(session, joined, now=now)
+    return len(joined), rows[-1].id if len(rows) == TOGETHER else 0
+
+
+def _go_on(session: Session, outcome_ids: Any, *, now: datetime) -> None:
+    if outcome_ids:
+        add_work(session, "outcome", sorted(outcome_ids), OUTCOME_LANE, now=now, priority=FRESH)
