@@ -3,23 +3,22 @@
 Implements leadloop.ports.Graph. Safe to share between threads; one for each process. Every method raises
 leadloop.errors (see meta_graph/errors.py) and returns parsed JSON or a small value.
 
-The token goes into the Authorization header, never into a URL, with one exception that the API leaves no way around:
-debug_token takes the token it is to look at as a parameter. Source: Meta ingestion facts §5, §6, read 2026-11-22.
+No token goes into a URL (see door.py), with one exception that the API leaves no way around: debug_token takes the token
+it is to look at as a parameter. Source: Meta ingestion facts §5, §6, read 2026-11-22.
 """
 
 import hashlib
-import threading
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from leadloop.errors import LeadloopError
 from leadloop.graph_values import id_text
-from leadloop.http import HttpAnswer, HttpDoor
+from leadloop.http import HttpDoor
 from leadloop.logs import get_logger
 from leadloop.ports import LeadPage
 from meta_graph import fields
+from meta_graph.door import Ask, GraphDoor
 from meta_graph.errors import (
     GIVE_UP_UNREADABLE_S,
     BadRequest,
@@ -32,11 +31,9 @@ from meta_graph.errors import (
     TokenRejected,
     TooMuchData,
     bad_id,
-    no_token,
 )
 from meta_graph.leads import (
     PAGE_SIZE,
-    build_proof,
     build_since,
     parse_lead,
     parse_lead_page,
@@ -44,7 +41,7 @@ from meta_graph.leads import (
     parse_rows,
 )
 from meta_graph.memory import Memory
-from meta_graph.rules import CHECK_APP, LEADS_ACCESS, parse_answer
+from meta_graph.rules import CHECK_APP, LEADS_ACCESS
 from meta_graph.tokens import (
     Account,
     LeadAccess,
@@ -55,9 +52,8 @@ from meta_graph.tokens import (
     parse_subscribed_app,
     parse_token_info,
 )
-from meta_graph.usage import FULL_PERCENT, UsageHint, parse_usage
+from meta_graph.usage import UsageHint
 
-CONNECT_S, READ_S, TOTAL_S = 5.0, 15.0, 25.0
 MOST_LIST_PAGES = 200  # of 100 rows: beyond that a list is not believed
 
 log = get_logger(__name__)
@@ -81,17 +77,13 @@ class GraphClient:
         now: Callable[[], datetime],
         app_id: str = "",
     ) -> None:
-        self._root = f"{base_url.rstrip('/')}/{version}/"
-        self._version = version
+        self._door = GraphDoor(
+            base_url=base_url, version=version, app_secrets=app_secrets, http=http, on_usage=on_usage, on_call=on_call
+        )
         self._app_secrets = app_secrets
         self._app_id = app_id
-        self._http = http
-        self._on_usage = on_usage
-        self._on_call = on_call
         self._now = now
         self._memory = Memory()
-        self._secret_in_use = 0
-        self._version_warned = threading.Event()
 
     # --- leads -------------------------------------------------------------------------------------------------------
 
@@ -207,7 +199,7 @@ class GraphClient:
         """Let the Page send us notices of these fields. They replace those of an earlier call; safe to repeat."""
         path = f"{_checked_id(page_id, 'page_id')}/subscribed_apps"
         params = {"subscribed_fields": ",".join(subscribed_fields)}
-        answer = self._call("POST", path, params, token, page_id, "subscribe_page")
+        answer = self._door.call(Ask("POST", path, params, "subscribe_page", page_id), token)
         if answer.get("success") is not True:
             raise GarbageAnswer(f"Graph did not confirm the subscription of Page {page_id}.", code="graph_garbage")
 
@@ -278,72 +270,7 @@ class GraphClient:
     # --- the door ----------------------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: dict[str, str], token: str, page_id: str | None, edge: str) -> Json:
-        return self._call("GET", path, params, token, page_id, edge)
-
-    def _call(self, method: str, path: str, params: dict[str, str], token: str, page_id: str | None, edge: str) -> Json:
-        """One call; sent again at most once for each older app secret while one is being replaced, and once for a
-        token that Graph rejects without a reason."""
-        token = token.strip()
-        if not token:
-            raise no_token(page_id)
-        count, first, once_more = max(1, len(self._app_secrets)), self._secret_in_use, True
-        turn = 0
-        while True:
-            number = (first + turn) % count
-            proof = {"appsecret_proof": build_proof(self._app_secrets[number], token)} if self._app_secrets else {}
-            try:
-                answer = self._exchange(method, path, params | proof, token, page_id, edge)
-            except ProofRejected:
-                turn += 1
-                if turn >= count:
-                    raise
-            except TokenRejected as caught:
-                if not (caught.once_more and once_more):
-                    raise
-                once_more = False
-            else:
-                self._secret_in_use = number
-                return answer
-
-    def _exchange(
-        self, method: str, path: str, params: dict[str, str], token: str, page_id: str | None, edge: str
-    ) -> Json:
-        started, code = time.perf_counter(), "bug"
-        try:
-            answer = self._http.request(
-                method,
-                self._root + path,
-                headers={"Authorization": f"Bearer {token}"},
-                params=params if method == "GET" else None,
-                form=None if method == "GET" else params,
-                connect_s=CONNECT_S,
-                read_s=READ_S,
-                total_s=TOTAL_S,
-            )
-            self._note_headers(answer, page_id)
-            parsed = parse_answer(answer, page_id=page_id, edge=edge)
-            code = "ok"
-            return parsed
-        except LeadloopError as caught:
-            code = caught.code
-            if isinstance(caught, RateLimited):
-                self._note_limit(caught, page_id)
-            raise
-        finally:
-            self._on_call(edge, code, page_id, time.perf_counter() - started)
-
-    def _note_headers(self, answer: HttpAnswer, page_id: str | None) -> None:
-        for hint in parse_usage(answer.headers, page_id):
-            self._on_usage(hint)
-        served = answer.headers.get("facebook-api-version", self._version)
-        if served != self._version and not self._version_warned.is_set():
-            self._version_warned.set()
-            log.warning("graph_version_differs", asked=self._version, served=served[:20])
-
-    def _note_limit(self, limit: RateLimited, page_id: str | None) -> None:
-        if not limit.of_ads and (limit.app_wide or page_id is not None):
-            about = None if limit.app_wide else page_id
-            self._on_usage(UsageHint(about, FULL_PERCENT, limit.retry_after_s))
+        return self._door.call(Ask("GET", path, params, edge, page_id), token)
 
 
 def _checked_id(value: str | None, name: str) -> str:

@@ -124,10 +124,10 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12 else 0
 
 
-def no_token(page_id: str | None) -> TokenRejected:
+def no_token(about: str) -> TokenRejected:
     """There is nothing to call Graph with."""
     return TokenRejected(
-        f"There is no access token{_of(page_id)}.",
+        f"There is no access token{_of(about)}.",
         code="no_token",
         action="Put access_token of this Page into the configuration file and apply it, or set META_ACCESS_TOKEN to a"
         " system user's token.",
@@ -144,12 +144,12 @@ def bad_id(name: str) -> BadRequest:
     )
 
 
-def garbage(answer: HttpAnswer, what: str, *, page_id: str | None) -> LeadloopError:
+def garbage(answer: HttpAnswer, what: str, *, about: str = "") -> LeadloopError:
     """The answer cannot be used: `what` says in a few words what is wrong with it."""
     if answer.status == 429:
-        return limited(answer, page_id=page_id)
+        return limited(answer, about=about)
     return GarbageAnswer(
-        f"Graph answered {answer.status} with {what}{_of(page_id)}.",
+        f"Graph answered {answer.status} with {what}{_of(about)}.",
         code="graph_garbage",
         action="If this goes on: check META_GRAPH_URL, and that no proxy or login page stands between this machine and"
         " Meta; metastatus.com shows Meta's own outages.",
@@ -157,10 +157,10 @@ def garbage(answer: HttpAnswer, what: str, *, page_id: str | None) -> LeadloopEr
     )
 
 
-def limited(answer: HttpAnswer, *, page_id: str | None) -> RateLimited:
+def limited(answer: HttpAnswer, *, about: str = "") -> RateLimited:
     """A 429 without a code in its body."""
     return RateLimited(
-        f"Graph asks for fewer calls (429){_of(page_id)}.",
+        f"Graph asks for fewer calls (429){_of(about)}.",
         code="http_429",
         action="Nothing: leadloop waits as long as it was asked to and goes on by itself.",
         scope="lane",
@@ -168,13 +168,18 @@ def limited(answer: HttpAnswer, *, page_id: str | None) -> RateLimited:
     )
 
 
-def _of(page_id: str | None) -> str:
-    return f" (Page {page_id})" if page_id else ""
+def of_page(page_id: str | None) -> str:
+    """What an error is about, as its message names it; "" for nothing in particular."""
+    return f"Page {page_id}" if page_id else ""
 
 
-def describe(says: str, error: ErrorBody, page_id: str | None) -> str:
-    """Our sentence with the ids that Meta's support asks for."""
-    facts = [f"Page {page_id}"] if page_id else []
+def _of(about: str) -> str:
+    return f" ({about})" if about else ""
+
+
+def describe(says: str, error: ErrorBody, about: str) -> str:
+    """Our sentence with the ids that Meta's support asks for. `about` is what the call was about: "Page 111"."""
+    facts = [about] if about else []
     facts.append(f"Graph error {error.code}" + (f", subcode {error.subcode}" if error.subcode else ""))
     facts += [f"fbtrace_id {error.trace}"] if error.trace else []
     return f"{says} ({', '.join(facts)})."

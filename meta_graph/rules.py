@@ -31,6 +31,7 @@ from meta_graph.errors import (
     describe,
     garbage,
     limited,
+    of_page,
     parse_error,
 )
 from meta_graph.usage import regain_s
@@ -305,14 +306,14 @@ def parse_answer(answer: HttpAnswer, *, page_id: str | None, edge: str) -> dict[
     try:
         body = answer.json()
     except ValueError:
-        raise garbage(answer, "something that is not JSON", page_id=page_id) from None
+        raise garbage(answer, "something that is not JSON", about=of_page(page_id)) from None
     error = parse_error(body)
     if error is not None:
         raise error_from(error, answer, page_id=page_id, edge=edge)
     if not isinstance(body, dict):
-        raise garbage(answer, "JSON that is no object", page_id=page_id)
+        raise garbage(answer, "JSON that is no object", about=of_page(page_id))
     if not 200 <= answer.status < 300:
-        raise garbage(answer, "no error code", page_id=page_id)
+        raise garbage(answer, "no error code", about=of_page(page_id))
     return body
 
 
@@ -320,13 +321,13 @@ def error_from(error: ErrorBody, answer: HttpAnswer, *, page_id: str | None, edg
     """Meta's error as one of ours. Pure."""
     rule = find_rule(error, edge)
     if rule is None and answer.status == 429:
-        return limited(answer, page_id=page_id)
+        return limited(answer, about=of_page(page_id))
     if error.code == 0 and rule is None:
-        return garbage(answer, "an error without a code", page_id=page_id)
+        return garbage(answer, "an error without a code", about=of_page(page_id))
     rule = rule or (TRANSIENT_RULE if answer.status >= 500 else UNKNOWN_RULE)
     made = build(
         rule.kind,
-        describe(rule.says, error, page_id),
+        describe(rule.says, error, of_page(page_id)),
         code=_label(rule, error),
         action=rule.action,
         scope=_scope(rule, edge),

@@ -1,0 +1,124 @@
+"""One call of the Graph API: token and proof on it, usage and errors read off its answer. Sent again only where that is safe.
+
+The token goes into the Authorization header, never into a URL. Source: Meta ingestion facts §5, §6, read 2026-11-22.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from leadloop.errors import LeadloopError
+from leadloop.http import HttpAnswer, HttpDoor
+from leadloop.logs import get_logger
+from meta_graph.errors import ProofRejected, RateLimited, TokenRejected, no_token, of_page
+from meta_graph.leads import build_proof
+from meta_graph.rules import parse_answer
+from meta_graph.usage import FULL_PERCENT, UsageHint, parse_usage
+
+CONNECT_S, READ_S, TOTAL_S = 5.0, 15.0, 25.0
+
+log = get_logger(__name__)
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of Graph. `params` go into the URL of a GET, and into the form of a POST.
+
+    `edge` names it in metrics and in the tables of errors. `page_id` is the Page it is asked for, None for none.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(repr=False)
+    edge: str
+    page_id: str | None = None
+
+
+class GraphDoor:
+    """Safe to share between threads. What it is made with: see GraphClient."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        version: str,
+        app_secrets: tuple[str, ...],
+        http: HttpDoor,
+        on_usage: Callable[[UsageHint], None],
+        on_call: Callable[[str, str, str | None, float], None],
+    ) -> None:
+        self._root = f"{base_url.rstrip('/')}/{version}/"
+        self._version = version
+        self._app_secrets = app_secrets
+        self._http = http
+        self._on_usage = on_usage
+        self._on_call = on_call
+        self._secret_in_use = 0
+        self._version_warned = threading.Event()
+
+    def call(self, ask: Ask, token: str) -> Json:
+        """One call; sent again at most once for each older app secret while one is being replaced, and once for a
+        token that Graph rejects without a reason."""
+        token = token.strip()
+        if not token:
+            raise no_token(of_page(ask.page_id))
+        count, first, once_more = max(1, len(self._app_secrets)), self._secret_in_use, True
+        turn = 0
+        while True:
+            number = (first + turn) % count
+            proof = {"appsecret_proof": build_proof(self._app_secrets[number], token)} if self._app_secrets else {}
+            try:
+                answer = self._exchange(ask, proof, token)
+            except ProofRejected:
+                turn += 1
+                if turn >= count:
+                    raise
+            except TokenRejected as caught:
+                if not (caught.once_more and once_more):
+                    raise
+                once_more = False
+            else:
+                self._secret_in_use = number
+                return answer
+
+    def _exchange(self, ask: Ask, proof: Mapping[str, str], token: str) -> Json:
+        started, code = time.perf_counter(), "bug"
+        params = {**ask.params, **proof}
+        try:
+            answer = self._http.request(
+                ask.method,
+                self._root + ask.path,
+                headers={"Authorization": f"Bearer {token}"},
+                params=params if ask.method == "GET" else None,
+                form=None if ask.method == "GET" else params,
+                connect_s=CONNECT_S,
+                read_s=READ_S,
+                total_s=TOTAL_S,
+            )
+            self._note_headers(answer, ask)
+            parsed = parse_answer(answer, page_id=ask.page_id, edge=ask.edge)
+            code = "ok"
+            return parsed
+        except LeadloopError as caught:
+            code = caught.code
+            if isinstance(caught, RateLimited):
+                self._note_limit(caught, ask)
+            raise
+        finally:
+            self._on_call(ask.edge, code, ask.page_id, time.perf_counter() - started)
+
+    def _note_headers(self, answer: HttpAnswer, ask: Ask) -> None:
+        for hint in parse_usage(answer.headers, ask.page_id):
+            self._on_usage(hint)
+        served = answer.headers.get("facebook-api-version", self._version)
+        if served != self._version and not self._version_warned.is_set():
+            self._version_warned.set()
+            log.warning("graph_version_differs", asked=self._version, served=served[:20])
+
+    def _note_limit(self, limit: RateLimited, ask: Ask) -> None:
+        if not limit.of_ads and (limit.app_wide or ask.page_id is not None):
+            about = None if limit.app_wide else ask.page_id
+            self._on_usage(UsageHint(about, FULL_PERCENT, limit.retry_after_s))
