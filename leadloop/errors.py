@@ -9,9 +9,10 @@ Messages hold codes and ids, never a remote body: CRMs like to echo the e-mail a
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 Scope = Literal["item", "lane"]
 LEAST_REST_S = 1.0  # of who asks for rest and names none: what does not count must not go round at full speed
@@ -22,6 +23,8 @@ class LeadloopError(Exception):
 
     `code` is short and bounded ("graph_190_463", "http_503"): it is counted in metrics and shown in tables.
     `scope` "lane" says that nothing of that connection or Page can work now, "item" that only this row is concerned.
+    `details`: what the other side said in its own words, bounded and cleaned, to be kept and shown beside the message. It is
+    never logged.
     """
 
     def __init__(self, message: str, *, code: str, action: str = "", scope: Scope = "item") -> None:
@@ -30,6 +33,7 @@ class LeadloopError(Exception):
         self.code = code
         self.action = action
         self.scope: Scope = scope
+        self.details: Mapping[str, Any] = {}
         self.fingerprint: str | None = None  # of the token or settings it was met with, to notice that they changed
 
 

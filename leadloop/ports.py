@@ -3,7 +3,7 @@
 Everything is passed in, nothing is global: a test hands in fakes, `wsgi.py` and the command line hand in the real ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
+from leadloop.conversions.answers import Received
 from leadloop.settings import Settings
 
 Result = TypeVar("Result")
@@ -67,6 +68,20 @@ class Graph(Protocol):
     ) -> "LeadPage": ...
 
 
+class EventsGraph(Protocol):
+    """The Conversions API's part of Graph (meta_graph/client.py). Raises leadloop.errors by code and subcode, and what is
+    in leadloop/conversions/answers.py."""
+
+    def send_events(
+        self,
+        dataset_id: str,
+        events: Sequence[Mapping[str, Any]],
+        *,
+        token: str,
+        test_event_code: str | None = None,
+    ) -> Received: ...
+
+
 @dataclass(frozen=True)
 class LeadPage:
     """One page of a form's leads. `after` is the cursor of the next page, None on the last."""
@@ -108,6 +123,7 @@ class Services:
     counters: Counters
     now: Callable[[], datetime]
     graph: Graph | None = None
+    events_graph: EventsGraph | None = None
     caches: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def cached(self, name: str, make: Callable[[], Result]) -> Result:

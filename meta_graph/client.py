@@ -1,6 +1,6 @@
 """Meta's Graph API through one door: version, token, proof, time-outs, errors, usage.
 
-Implements leadloop.ports.Graph. Safe to share between threads; one for each process. Every method raises
+Implements leadloop.ports.Graph and EventsGraph. Safe to share between threads; one for each process. Every method raises
 leadloop.errors (see meta_graph/errors.py) and returns parsed JSON or a small value.
 
 No token goes into a URL (see door.py), with one exception that the API leaves no way around: debug_token takes the token
@@ -8,7 +8,7 @@ it is to look at as a parameter. Source: Meta ingestion facts §5, §6, read 202
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from leadloop.http import HttpDoor
 from leadloop.logs import get_logger
 from leadloop.ports import LeadPage
 from meta_graph import fields
+from meta_graph.conversions import Received, send_events
 from meta_graph.door import Ask, GraphDoor
 from meta_graph.errors import (
     GIVE_UP_UNREADABLE_S,
@@ -62,8 +63,9 @@ Json = dict[str, Any]
 
 class GraphClient:
     """`version` as in "v26.0"; `app_secrets` newest first, several while one is being replaced; `app_id` lets
-    debug_token use the app's own token. `on_usage` hears of limits near or hit; `on_call(edge, code, page_id, seconds)`
-    of every HTTP exchange, with code "ok" or that of the error: both from any thread, and neither may raise."""
+    debug_token use the app's own token. `on_usage` hears of limits near or hit; `on_call(edge, code, object_id, seconds)`
+    of every HTTP exchange (the object is a Page, a dataset or nothing in particular), with code "ok" or that of the error:
+    both from any thread, and neither may raise."""
 
     def __init__(
         self,
@@ -202,6 +204,26 @@ class GraphClient:
         answer = self._door.call(Ask("POST", path, params, "subscribe_page", page_id), token)
         if answer.get("success") is not True:
             raise GarbageAnswer(f"Graph did not confirm the subscription of Page {page_id}.", code="graph_garbage")
+
+    # --- conversions -------------------------------------------------------------------------------------------------
+
+    def send_events(
+        self,
+        dataset_id: str,
+        events: Sequence[Mapping[str, Any]],
+        *,
+        token: str,
+        test_event_code: str | None = None,
+    ) -> Received:
+        """Send 1 to 1,000 events to a dataset, all or none of which Meta takes. Not safe to repeat: see decision 0052.
+
+        `events` as build_event() makes them. With `test_event_code` they show under Test Events, and count all the same.
+        Raises EventRefused when one of them is at fault; EventsUnanswered, whose `maybe_stored` says whether Meta may have
+        them; RateLimited, and NeedsHuman with scope "lane", when none is stored and the dataset has to wait. Each has
+        Meta's words in `details`. Fewer `events` in the answer than were sent is no error here, and no success.
+        """
+        dataset_id = _checked_id(dataset_id, "dataset_id")
+        return send_events(self._door, dataset_id, events, token=token, test_event_code=test_event_code)
 
     # --- lists and field lists ---------------------------------------------------------------------------------------
 

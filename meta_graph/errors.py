@@ -75,6 +75,10 @@ class BadRequest(NeedsHuman):
     """Graph does not accept what was asked: a wrong id or field, or an API version that is gone."""
 
 
+class DatasetNotShown(NeedsHuman):
+    """Graph shows no such dataset, Page or account to this token: a wrong id, or not assigned; Graph does not tell which."""
+
+
 class ObjectGone(Permanent):
     """Graph says that the object does not exist."""
 
@@ -107,15 +111,19 @@ def parse_error(body: Any) -> ErrorBody | None:
         return ErrorBody(0)
     text = error.get("message")
     text = text.lower() if isinstance(text, str) else ""
-    trace = error.get("fbtrace_id")
     return ErrorBody(
         code=_whole(error.get("code")),
         subcode=_whole(error.get("error_subcode")),
         is_transient=error.get("is_transient") is True,
         too_much_data="reduce the amount of data" in text,
         about_proof="appsecret_proof" in text,
-        trace=trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None,
+        trace=parse_trace(error.get("fbtrace_id")),
     )
+
+
+def parse_trace(value: Any) -> str | None:
+    """An fbtrace_id, None for what cannot be one."""
+    return value if isinstance(value, str) and _TRACE.fullmatch(value) else None
 
 
 def _whole(value: Any) -> int:

@@ -46,7 +46,7 @@ class Rule:
     `codes` is one code or a range (both ends included); `subcodes` empty means any. `where` "lead" fits only when one
     lead was asked for, "other" only when not: what is final for a message must never lose a lead. `scope` "page" holds
     the Page's whole lane, but only when a lead was asked for: a missing right to list forms, say, must not stop leads
-    that can be read. `rest_s` is how long a limit lasts unless Meta says.
+    that can be read. `rest_s` is how long a limit lasts unless Meta says. `maybe_stored` is of events alone (event_rules.py).
     """
 
     codes: int | tuple[int, int]
@@ -63,6 +63,7 @@ class Rule:
     outage: bool = False
     answered: bool = False
     once_more: bool = False
+    maybe_stored: bool = False
 
     def fits(self, code: int, subcode: int, edge: str) -> bool:
         first, last = self.codes if isinstance(self.codes, tuple) else (self.codes, self.codes)

@@ -19,12 +19,14 @@ LONGEST_REST_S = 86_400.0  # Meta's longest window
 MOST_PERCENT = 1_000.0
 MOST_OBJECTS = 32  # what Meta puts into one header
 LEAD_TYPES = ("leadgen", "pages")  # what limits reading leads; messenger, instagram and ads have their own
+ADS_TYPES = ("ads_management",)  # events count as Marketing API calls. Source: Meta conversions facts §1.5, §1.8
 _COUNTERS = ("call_count", "total_cputime", "total_time")
 
 
 @dataclass(frozen=True)
 class UsageHint:
-    """How much of an allowance is used. `page_id` None: the whole app's. `percent` may pass 100 (at most 1000).
+    """How much of an allowance is used. `page_id` is the Page or the dataset, None the whole app. `percent` may pass 100 (at
+    most 1000).
 
     `rest_s`: send nothing for that many seconds; None: there is room.
     """
@@ -45,6 +47,24 @@ def parse_usage(headers: Mapping[str, str], page_id: str | None) -> list[UsageHi
     for hint in (*_app(headers), *_page(headers, page_id), *_business(headers)):
         found[hint.page_id] = _worse(found.get(hint.page_id), hint)
     return list(found.values())
+
+
+def parse_dataset_usage(headers: Mapping[str, str], dataset_id: str) -> list[UsageHint]:
+    """The hints of an answer about a dataset, at most one for the app and one for the dataset.
+
+    Its calls are counted against an ad account, which the headers name and nobody else needs: what is used up there rests
+    this dataset, and no lead. Source: Meta conversions facts §1.5, §1.8.
+    """
+    found: dict[str | None, UsageHint] = {}
+    for hint in (*_app(headers), *_ads(headers, dataset_id)):
+        found[hint.page_id] = _worse(found.get(hint.page_id), hint)
+    return list(found.values())
+
+
+def dataset_regain_s(headers: Mapping[str, str]) -> float | None:
+    """How long Meta says an ad account's limit that was hit will last; the longest of all it names."""
+    seconds = max(regain_s(headers, None) or 0.0, _reset_s(_object(headers.get("x-ad-account-usage"))) or 0.0)
+    return seconds or None
 
 
 def regain_s(headers: Mapping[str, str], page_id: str | None) -> float | None:
@@ -72,6 +92,24 @@ def _business(headers: Mapping[str, str]) -> Iterator[UsageHint]:
         if row.get("type") in LEAD_TYPES:
             minutes = _number(row.get("estimated_time_to_regain_access"))
             yield from _counted(object_id, row, told_s=minutes * 60 if minutes else None)
+
+
+def _ads(headers: Mapping[str, str], dataset_id: str) -> Iterator[UsageHint]:
+    for _account_id, row in _business_rows(headers):
+        if row.get("type") in ADS_TYPES:
+            minutes = _number(row.get("estimated_time_to_regain_access"))
+            yield from _counted(dataset_id, row, told_s=minutes * 60 if minutes else None)
+    account = _object(headers.get("x-ad-account-usage"))
+    percent = _number(account.get("acc_id_util_pct"))
+    if percent is not None:
+        yield UsageHint(dataset_id, min(percent, MOST_PERCENT), _rest_s(percent, _reset_s(account)))
+
+
+def _reset_s(account: Mapping[str, Any]) -> float | None:
+    """Seconds until an ad account's score is at nothing again: told in every answer, and to be waited for at 100 % alone."""
+    if (_number(account.get("acc_id_util_pct")) or 0.0) < FULL_PERCENT:
+        return None
+    return min(_number(account.get("reset_time_duration")) or 0.0, LONGEST_REST_S) or None
 
 
 def _business_rows(headers: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:

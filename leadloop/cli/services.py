@@ -66,6 +66,7 @@ def _open(settings: Settings, *, bell: Bell | None = None, pool_size: int = 10) 
         counters=counters,
         now=now_utc,
         graph=graph,
+        events_graph=graph,
     )
 
 
@@ -179,9 +180,9 @@ def with_secret_key(settings: Settings, *, may_make: bool) -> Settings:
     return settings.with_(leadloop_secret_keys=(key,))
 
 
-def _note_call(counters: DatabaseCounters, edge: str, code: str, page_id: str | None, seconds: float) -> None:
-    """Count one exchange with Graph. Pages that are in no configuration become "other" where the sums are shown."""
-    counters.add("leadloop_graph_calls_total", edge=edge, code=code, page=page_id or OTHER)
+def _note_call(counters: DatabaseCounters, edge: str, code: str, object_id: str | None, seconds: float) -> None:
+    """Count one exchange with Graph. What is no Page of the configuration becomes "other" where the sums are shown."""
+    counters.add("leadloop_graph_calls_total", edge=edge, code=code, page=object_id or OTHER)
     counters.observe("leadloop_graph_seconds", seconds, edge=edge)
 
 
