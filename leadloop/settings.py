@@ -44,6 +44,8 @@ class Settings:
     stop_grace_s: float = 25.0
     web_threads: int = 16
     worker_threads: int = 64
+    events_batch: int = 50
+    events_batch_most: int = 500
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -110,6 +112,8 @@ def read_settings(environ: Mapping[str, str] | None = None, *, dotenv: Path | No
         stop_grace_s=_number(merged, "LEADLOOP_STOP_GRACE_S", 25.0, 0, 3600),
         web_threads=int(_number(merged, "LEADLOOP_WEB_THREADS", 16, 1, 512)),
         worker_threads=int(_number(merged, "LEADLOOP_WORKER_THREADS", 64, LEAST_THREADS, 512)),
+        events_batch=int(_number(merged, "LEADLOOP_EVENTS_BATCH", 50, 1, 1000)),
+        events_batch_most=int(_number(merged, "LEADLOOP_EVENTS_BATCH_MOST", 500, 1, 1000)),
         environ=merged,
     )
 

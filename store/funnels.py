@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.conversions.findings import Fault
 from leadloop.conversions.funnel import Funnel, find_position, parse_funnel
+from store.models import Connection
 from store.models import Funnel as FunnelRow
 from store.sql import Prepared, table_of
 
@@ -39,6 +40,18 @@ def read_funnels(session: Session) -> list[ConfiguredFunnel]:
             for connection, dataset_id, stages, options in _READ.run(session)
         ]
     found: list[ConfiguredFunnel] = session.info["funnels"]
+    return found
+
+
+_connection = table_of(Connection)
+_ADAPTERS = Prepared(lambda _insert, _dialect: select(_connection.c.name, _connection.c.adapter))
+
+
+def read_adapters(session: Session) -> dict[str, str]:
+    """Connection → kind of adapter, read once in a transaction."""
+    if "adapters" not in session.info:
+        session.info["adapters"] = dict(_ADAPTERS.run(session).all())
+    found: dict[str, str] = session.info["adapters"]
     return found
 
 

@@ -127,10 +127,17 @@ def add_story(session: Session, lines: list[StoryLine]) -> None:
 
 
 def save_card(
-    session: Session, lead_id: int, *, answer: dict[str, Any], card: LeadCard, row: dict[str, Any], now: datetime
+    session: Session,
+    lead_id: int,
+    *,
+    answer: dict[str, Any],
+    card: LeadCard,
+    row: dict[str, Any],
+    now: datetime,
+    match_keys: dict[str, Any] | None = None,
 ) -> None:
-    """Fill a lead with what Graph said (`answer`) and what we made of it (`card`, as JSON in `row`). What the notice told and
-    Graph does not stays."""
+    """Fill a lead with what Graph said (`answer`) and what we made of it (`card`, as JSON in `row`; `match_keys`, for Meta's
+    user_data). What the notice told and Graph does not stays."""
     _SAVE_CARD.later(
         session,
         {
@@ -138,6 +145,7 @@ def save_card(
             "new_read_at": now,
             "new_answer": answer,
             "new_card": row,
+            "new_match_keys": match_keys,
             "new_form_id": card.form_id,
             "new_ad_id": card.ad_id,
             "new_created_at": card.created_at,
@@ -149,7 +157,7 @@ def save_card(
 
 
 _LEAD = table_of(Lead)
-_FILLED = ("read_at", "answer", "card", "form_id", "ad_id", "created_at", "is_test", "email", "phone")
+_FILLED = ("read_at", "answer", "card", "match_keys", "form_id", "ad_id", "created_at", "is_test", "email", "phone")
 _TOLD_BY_NOTICE = ("form_id", "ad_id", "created_at")
 
 

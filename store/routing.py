@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from store.lanes import alert_lane, crm_lane
 from store.leads import StoryLine, add_story
-from store.models import Connection, Delivery, Lead, Mapping, Notice, Notifier, Route
+from store.models import Connection, Delivery, Lead, Mapping, Notice, Notifier, Page, Route
 from store.sql import Prepared, insert_new, table_of
 from store.work import FRESH, add_work
 
 FindTargets = Callable[[int, datetime], list[str]]
 _lead, _route, _mapping = table_of(Lead), table_of(Route), table_of(Mapping)
-_connection, _notifier = table_of(Connection), table_of(Notifier)
+_connection, _notifier, _page = table_of(Connection), table_of(Notifier), table_of(Page)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ _NOTIFIERS = Prepared(
         .order_by(_notifier.c.id)
     )
 )
+_PAGE_COUNTRIES = Prepared(lambda _insert, _dialect: select(_page.c.page_id, _page.c.default_country))
 _MAPPINGS = Prepared(
     lambda _insert, _dialect: (
         select(_mapping.c.forms, _mapping.c.fields)
@@ -91,6 +92,18 @@ def find_plan(session: Session, *, page_id: str, form_id: str | None) -> Plan:
         if notifiers
         else (),
     )
+
+
+def connection_names(session: Session, ids: Iterable[int]) -> set[str]:
+    """The names of connections, from what is read once in a transaction."""
+    wanted = set(ids)
+    return {row.name for row in _configured(session, "connections", _CONNECTIONS) if row.id in wanted}
+
+
+def page_country(session: Session, page_id: str) -> str | None:
+    """The country that numbers without a country code are read with, ISO 3166-1 alpha-2."""
+    countries = {row.page_id: row.default_country for row in _configured(session, "page_countries", _PAGE_COUNTRIES)}
+    return countries.get(page_id)
 
 
 def find_mapping(session: Session, *, connection: str, form_id: str | None) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from store.conversion_models import Dataset, Outcome
 from store.models import Backfill, Connection, Delivery, Lead, Notice, Notifier, RawEvent, Work
 
 
@@ -57,10 +58,29 @@ def _notices(session: Session, ids: list[int]) -> dict[int, str]:
     return {found: f"alert about lead {leadgen_id} to {name}" for found, leadgen_id, name in session.execute(query)}
 
 
+def _outcomes(session: Session, ids: list[int]) -> dict[int, str]:
+    query = (
+        select(Outcome.id, Outcome.stage, Lead.leadgen_id)
+        .outerjoin(Lead, Lead.id == Outcome.lead_id)
+        .where(Outcome.id.in_(ids))
+    )
+    return {
+        found: f"decide on outcome {found} ({stage[:40]}){f' of lead {leadgen_id}' if leadgen_id else ''}"
+        for found, stage, leadgen_id in session.execute(query)
+    }
+
+
+def _datasets(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(Dataset.id, Dataset.dataset_id).where(Dataset.id.in_(ids))
+    return {found: f"send events to dataset {dataset_id}" for found, dataset_id in session.execute(query)}
+
+
 _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "event": _events,
     "fetch": _fetches,
     "lead": _leads,
     "delivery": _deliveries,
     "notice": _notices,
+    "outcome": _outcomes,
+    "conversions": _datasets,
 }

@@ -21,8 +21,9 @@ from leadloop.ports import LeadPage, Services
 from store.forms import save_form
 from store.leads import LeadNotice, StoryLine, add_leads, add_story, save_card
 from store.models import Backfill, Form, Lead, Page, Work
-from store.routing import add_plan
+from store.routing import add_plan, page_country
 from store.work import BACKFILL, FRESH
+from workers.lead_conversions import begin_conversions, lead_match_keys
 from workers.leads import page_token, plan_for
 from workers.targets import fingerprints_of
 
@@ -277,7 +278,9 @@ def _fill(
     now: datetime,
 ) -> None:
     """The list holds the answers, so that no call for each lead is needed."""
-    save_card(session, lead_id, answer=answer, card=card, row=card_to_row(card), now=now)
+    default_country = page_country(session, card.page_id)
+    keys = lead_match_keys(card, default_country).to_json()
+    save_card(session, lead_id, answer=answer, card=card, row=card_to_row(card), match_keys=keys, now=now)
     session.execute(
         delete(Work)
         .where(Work.kind == "lead", Work.subject_id == lead_id, Work.holder.is_(None))
@@ -293,6 +296,7 @@ def _fill(
         now=now,
         priority=priority,
     )
+    begin_conversions(session, lead_id, card, plan, now=now, priority=priority)
 
 
 def _token(page: Page, services: Services) -> str:

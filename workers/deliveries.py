@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from crm_adapters import UnknownAdapter, get_adapter
 from crm_adapters.base import CrmAdapter, Earlier, RemoteRef, load_settings
+from leadloop.conversions.outcome import LONGEST_ID
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable, Verdict
 from leadloop.lead_reading import card_from_row
 from leadloop.leads import LeadCard
@@ -27,6 +28,7 @@ from store.lead_path import DeliveryToMake, load_delivery
 from store.leads import StoryLine, add_story
 from store.locks import exclusive
 from store.models import Connection
+from store.outcome_joining import join_record
 from store.routing import find_mapping
 from store.vault import fingerprint
 from store.work import WorkItem
@@ -72,6 +74,9 @@ def run(item: WorkItem, services: Services) -> Effect | None:
             "attempt": delivery.attempts + 1,
         }
         add_story(session, [StoryLine(delivery.lead_id, "delivered", now, detail)])
+        join_record(
+            session, delivery.lead_id, connection=delivery.connection_name, remote_id=ref.id[:LONGEST_ID], now=now
+        )
 
     return effect
 

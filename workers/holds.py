@@ -7,9 +7,11 @@ from sqlalchemy.orm import Session
 
 from leadloop.logs import get_logger
 from leadloop.ports import Services
+from store.conversions import dataset_lane
 from store.lanes import crm_lane, free_changed, graph_lane
 from store.models import Connection, Lane, Notifier, Page
 from store.vault import SecretUnopened
+from workers.conversions import dataset_fingerprint, find_dataset
 from workers.deliveries import connection_fingerprint
 from workers.leads import page_fingerprint, page_token
 from workers.notices import notifier_fingerprint
@@ -37,6 +39,11 @@ def current_fingerprints(session: Session, services: Services, lanes: list[str])
     for page_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("graph:")}:
         with contextlib.suppress(SecretUnopened):
             found[graph_lane(page_id)] = page_fingerprint(page_token(pages.get(page_id), services))
+    for dataset_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("dataset:")}:
+        dataset = find_dataset(session, dataset_id)
+        if dataset is not None:
+            with contextlib.suppress(SecretUnopened):
+                found[dataset_lane(dataset_id)] = dataset_fingerprint(dataset, services)
     for connection in session.scalars(select(Connection).where(Connection.removed_at.is_(None))):
         with contextlib.suppress(SecretUnopened):
             found[crm_lane(connection.id)] = connection_fingerprint(connection, services)

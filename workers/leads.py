@@ -21,6 +21,7 @@ from store.routing import Plan, add_plan, find_plan
 from store.vault import fingerprint
 from store.work import BACKFILL, WorkItem
 from workers.jobs import Effect, about_lead, working_with
+from workers.lead_conversions import begin_conversions, join_unreadable, lead_match_keys
 from workers.targets import fingerprints_of
 from workers.telling import tell_failure
 
@@ -62,11 +63,12 @@ def run(item: WorkItem, services: Services) -> Effect:
         },
     )
     row = card_to_row(card)
+    match_keys = lead_match_keys(card, lead.default_country).to_json()
 
     def effect(session: Session, now: datetime) -> None:
         if fresh_form is not None:
             save_form(session, fresh_form, now=now)
-        save_card(session, lead.id, answer=answer, card=card, row=row, now=now)
+        save_card(session, lead.id, answer=answer, card=card, row=row, match_keys=match_keys, now=now)
         key = None if lead.state == "read" else f"read:{lead.id}"
         line = StoryLine(
             lead.id, "read", now, {"attempt": item.attempts, "form_known": form is not None}, dedup_key=key
@@ -75,6 +77,7 @@ def run(item: WorkItem, services: Services) -> Effect:
         plan = plan_for(session, card, priority=item.priority, now=now)
         find_targets = partial(fingerprints_of, services=services)
         add_plan(session, lead.id, plan, find_targets=find_targets, now=now, priority=item.priority)
+        begin_conversions(session, lead.id, card, plan, now=now, priority=item.priority)
 
     log.info(
         "lead_read", lead_id=lead.id, leadgen_id=lead.leadgen_id, page_id=lead.page_id, form_known=form is not None
@@ -94,6 +97,7 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
     tell_failure(session, item.subject_id, "read_failed", item.subject_id, verdict, now=now)
     if verdict.state == "failed":
         mark_gone(session, item.subject_id)
+        join_unreadable(session, item.subject_id, now=now)
 
 
 def current_fingerprint(item: WorkItem, services: Services) -> str | None:

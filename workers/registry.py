@@ -1,6 +1,7 @@
 """Which job does which kind of work."""
 
-from workers import deliveries, events, fetches, leads, notices
+from store.conversions import SEND
+from workers import conversions, deliveries, events, fetches, leads, notices, outcomes
 from workers.jobs import Job, Jobs
 
 JOBS: Jobs = {
@@ -8,5 +9,7 @@ JOBS: Jobs = {
     "fetch": Job(fetches.run, fingerprint=fetches.current_fingerprint),
     "lead": Job(leads.run, leads.fail, leads.current_fingerprint),
     "delivery": Job(deliveries.run, deliveries.fail, deliveries.current_fingerprint),
+    "outcome": Job(outcomes.run),
+    SEND: Job(conversions.run, fingerprint=conversions.current_fingerprint),
     "notice": Job(notices.run, notices.fail, notices.current_fingerprint),
 }

@@ -14,6 +14,7 @@ from leadloop.errors import LeadloopError
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.models import Schedule
+from workers import upkeep
 from workers.holds import free_changed_lanes
 
 log = get_logger(__name__)
@@ -28,7 +29,12 @@ class Periodic:
     run: Callable[[Services], None]
 
 
-SCHEDULES = (Periodic("free_changed_lanes", 10, free_changed_lanes),)
+SCHEDULES = (
+    Periodic("free_changed_lanes", 10, free_changed_lanes),
+    Periodic("join_waiting_outcomes", 60, upkeep.join_recent_outcomes),
+    Periodic("join_older_outcomes", 3600, upkeep.join_older_outcomes),
+    Periodic("expire_conversions", 300, upkeep.expire_conversions),
+)
 
 
 def run_scheduled(name: str, services: Services) -> bool:

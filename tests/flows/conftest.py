@@ -106,6 +106,7 @@ def make_flow(engine: Engine, database_url: str, running: RunningSandbox) -> Ite
                 meta_app_id=environ["META_APP_ID"],
                 meta_app_secrets=(environ["META_APP_SECRET"],),
                 meta_verify_token=environ["META_VERIFY_TOKEN"],
+                meta_access_token=environ["META_ACCESS_TOKEN"],
                 meta_graph_url=environ["META_GRAPH_URL"],
                 leadloop_secret_keys=(KEY,),
                 worker_threads=8,

@@ -1,0 +1,44 @@
+"""What is looked after now and then on the way back: outcomes whose lead came unseen, events that have become too old."""
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from leadloop.logs import get_logger
+from leadloop.ports import Services
+from store.conversions import expire
+from store.outcome_joining import LONGEST_WINDOW, join_late
+
+log = get_logger(__name__)
+RECENT = timedelta(minutes=15)
+
+
+def join_recent_outcomes(services: Services) -> None:
+    """An outcome and its lead that came at the same moment."""
+    _join(services, RECENT)
+
+
+def join_older_outcomes(services: Services) -> None:
+    """A lead that stayed unread for days, and whatever else was missed: all that could still be told to Meta."""
+    _join(services, LONGEST_WINDOW)
+
+
+def _join(services: Services, within: timedelta) -> None:
+    now, after_id, joined, more = services.now(), 0, 0, True
+    while more:
+
+        def join(session: Session, after_id: int = after_id) -> tuple[int, int]:
+            return join_late(session, since=now - within, now=now, after_id=after_id)
+
+        count, after_id = services.writer.write(join)
+        joined, more = joined + count, bool(after_id)
+    if joined:
+        log.info("outcomes_joined", outcomes=joined)
+        services.bell.ring()
+
+
+def expire_conversions(services: Services) -> None:
+    """While a dataset is held nobody looks at its queue."""
+    expired = services.writer.write(lambda session: expire(session, now=services.now()))
+    if expired:
+        log.warning("conversions_expired", events=expired)
