@@ -11,6 +11,7 @@ from configuration.entries import FunnelEntry, MappingEntry, RouteEntry
 from store.models import Funnel, Mapping, Route
 
 RowT = TypeVar("RowT", Route, Mapping, Funnel)
+DEFAULT_ROUTE = "conversion_leads"
 Compare = Callable[[RowT, dict[str, Any]], tuple[str, ...]]
 
 
@@ -24,14 +25,14 @@ def apply_routes(session: Session, entries: Iterable[RouteEntry]) -> list[Change
         }
         for entry in entries
     ]
-    return _sync(session, Route, wanted, ("pages", "forms"), _route_label, _compare_route)
+    return _sync(session, Route, wanted, _route_key, _route_label, _compare_route)
 
 
 def apply_mappings(session: Session, entries: Iterable[MappingEntry]) -> list[Change]:
     wanted = [
         {"connection": entry.connection, "forms": list(entry.forms), "fields": dict(entry.fields)} for entry in entries
     ]
-    return _sync(session, Mapping, wanted, ("connection", "forms"), _mapping_label, _compare_mapping)
+    return _sync(session, Mapping, wanted, _mapping_key, _mapping_label, _compare_mapping)
 
 
 def apply_funnels(session: Session, entries: Iterable[FunnelEntry]) -> list[Change]:
@@ -40,17 +41,18 @@ def apply_funnels(session: Session, entries: Iterable[FunnelEntry]) -> list[Chan
             "connection": entry.connection,
             "dataset_id": entry.dataset_id,
             "stages": [stage.to_json() for stage in entry.stages],
+            "options": dict(entry.options),
         }
         for entry in entries
     ]
-    return _sync(session, Funnel, wanted, ("connection", "dataset_id"), _funnel_label, _compare_funnel)
+    return _sync(session, Funnel, wanted, _funnel_key, _funnel_label, _compare_funnel)
 
 
 def _sync(
     session: Session,
     table: type[RowT],
     wanted: list[dict[str, Any]],
-    key: tuple[str, str],
+    key: Callable[[dict[str, Any]], list[Any]],
     label: Callable[[dict[str, Any]], str],
     compare: Compare[RowT],
 ) -> list[Change]:
@@ -58,10 +60,10 @@ def _sync(
     kind = table.__tablename__
     left: dict[str, list[RowT]] = {}
     for row in session.scalars(select(table).order_by(table.position, table.id)):
-        left.setdefault(_key_of({name: getattr(row, name) for name in key}, key), []).append(row)
+        left.setdefault(repr(key(_values(row))), []).append(row)
     changes = []
     for position, values in enumerate(wanted):
-        same = left.get(_key_of(values, key))
+        same = left.get(repr(key(values)))
         if not same:
             session.add(table(position=position, **values))
             changes.append(Change(kind, label(values), "added"))
@@ -74,13 +76,25 @@ def _sync(
                 setattr(row, name, value)
         set_position(row, position)
     for row in (row for rows in left.values() for row in rows):
-        changes.append(Change(kind, label({name: getattr(row, name) for name in key}), "removed"))
+        changes.append(Change(kind, label(_values(row)), "removed"))
         session.delete(row)
     return changes
 
 
-def _key_of(values: dict[str, Any], key: tuple[str, str]) -> str:
-    return repr([values[name] for name in key])
+def _values(row: Route | Mapping | Funnel) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}
+
+
+def _route_key(values: dict[str, Any]) -> list[Any]:
+    return [values["pages"], values["forms"]]
+
+
+def _mapping_key(values: dict[str, Any]) -> list[Any]:
+    return [values["connection"], values["forms"]]
+
+
+def _funnel_key(values: dict[str, Any]) -> list[Any]:
+    return [values["connection"], values["dataset_id"], values["options"].get("route", DEFAULT_ROUTE)]
 
 
 def _route_label(values: dict[str, Any]) -> str:
@@ -92,7 +106,9 @@ def _mapping_label(values: dict[str, Any]) -> str:
 
 
 def _funnel_label(values: dict[str, Any]) -> str:
-    return f"{values['connection']} (dataset {values['dataset_id']})"
+    connection, dataset_id, route = _funnel_key(values)
+    told = "" if route == DEFAULT_ROUTE else f"; {route}"
+    return f"{connection} (dataset {dataset_id}{told})"
 
 
 def _compare_route(row: Route, values: dict[str, Any]) -> tuple[str, ...]:
@@ -113,4 +129,6 @@ def _compare_funnel(row: Funnel, values: dict[str, Any]) -> tuple[str, ...]:
     before = {stage["stage"]: stage for stage in row.stages}
     after = {stage["stage"]: stage for stage in values["stages"]}
     changed = compare_keys(before, after, prefix="stage ")
-    return ("stages in another order",) if not changed and list(before) != list(after) else changed
+    if not changed and list(before) != list(after):
+        changed = ("stages in another order",)
+    return compare_keys(row.options, values["options"]) + changed

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from configuration.crosscheck import find_mistakes
 from configuration.doubts import find_warnings
@@ -16,6 +17,7 @@ from configuration.entries import (
     StageEntry,
 )
 from configuration.fields import kind_of
+from configuration.funnels import find_funnel_mistakes
 from configuration.locate import Lines, Path
 from configuration.mistakes import Fault, Mistake, did_you_mean, nearest, printable, show
 from configuration.reading import Source, read_file, read_text
@@ -49,7 +51,8 @@ def check_text(text: str, environ: Mapping[str, str]) -> Checked:
     rows, mistakes, unread = _rows(source, environ)
     lines = source.lines
     mistakes += [_mistake(lines, row, path, fault) for row in rows for path, fault in row.faults]
-    mistakes += [_mistake(lines, row, path, fault) for row, path, fault in find_mistakes(rows, unread)]
+    across = chain(find_mistakes(rows, unread), find_funnel_mistakes(rows))
+    mistakes += [_mistake(lines, row, path, fault) for row, path, fault in across]
     if mistakes:
         return Checked(None, tuple(sorted(set(mistakes))))
     warnings = [_mistake(lines, row, path, fault) for row, path, fault in find_warnings(rows, environ)]
@@ -122,5 +125,6 @@ def _mapping(row: Row) -> MappingEntry:
 
 
 def _funnel(row: Row) -> FunnelEntry:
-    stages = tuple(StageEntry(**stage) for stage in row.good["stages"])
-    return FunnelEntry(row.good["connection"], row.good["dataset_id"], stages)
+    good = dict(row.good)
+    stages = tuple(StageEntry(**stage) for stage in good.pop("stages"))
+    return FunnelEntry(good.pop("connection"), good.pop("dataset_id"), stages, good)

@@ -21,7 +21,6 @@ def find_mistakes(rows: list[Row], unread: Mapping[str, object]) -> Found:
         yield from _doubles(rows_of(rows, table), key)
     yield from _unknown_names(rows, unread)
     yield from _mapped_twice(rows_of(rows, "mappings"))
-    yield from _funnels_twice(rows_of(rows, "funnels"))
 
 
 def rows_of(rows: list[Row], table: str) -> list[Row]:
@@ -102,7 +101,7 @@ def _unknown_names(rows: list[Row], unread: Mapping[str, object]) -> Found:
                     yield row, (table, position), fault
         for row in (*rows_of(rows, "mappings"), *rows_of(rows, "funnels")) if table == "connections" else ():
             name = row.good.get("connection")
-            if name is not None and (fault := known.find_fault(table, name)):
+            if name not in (None, "*") and (fault := known.find_fault(table, name)):
                 yield row, ("connection",), fault
 
 
@@ -118,26 +117,3 @@ def _mapped_twice(rows: list[Row]) -> Found:
                     "put the fields into one mapping, or take the form out of one of the two",
                 )
                 yield row, ("forms",), fault
-
-
-def _funnels_twice(rows: list[Row]) -> Found:
-    seen: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        yield from _stages_twice(row)
-        if not {"connection", "dataset_id"} <= row.good.keys():
-            continue
-        first = seen.setdefault((row.good["connection"], row.good["dataset_id"]), row)
-        if first is not row:
-            message = f"there is a funnel for this connection and dataset already (number {first.index + 1})"
-            yield row, (), Fault(message, "put the stages into one funnel")
-
-
-def _stages_twice(row: Row) -> Found:
-    seen: set[str] = set()
-    for index, stage in enumerate(row.raw_list("stages")):
-        name = stage.get("stage") if isinstance(stage, Mapping) else None
-        if isinstance(name, str) and name in seen:
-            fault = Fault(f"the stage {show(name)} is there already", "keep one of the two")
-            yield row, ("stages", index, "stage"), fault
-        if isinstance(name, str):
-            seen.add(name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from configuration.crosscheck import Found, rows_of
+from configuration.funnels import find_funnel_doubts
 from configuration.locate import Path
 from configuration.mistakes import Fault
 from configuration.rows import Row
@@ -20,6 +21,7 @@ def find_warnings(rows: list[Row], environ: Mapping[str, str]) -> Found:
     yield from _unreached(rows)
     yield from _pages_without_token(rows_of(rows, "pages"), environ)
     yield from _names_inside(rows, environ)
+    yield from find_funnel_doubts(rows)
 
 
 def _stars_with_others(rows: list[Row]) -> Found:

@@ -1,7 +1,7 @@
 """The checked configuration as plain values, with every "$NAME" replaced. Secrets stay out of repr()."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -53,23 +53,31 @@ class MappingEntry:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """One stage; `event` None: known, not sent. `value`: "required", "optional" or None (not sent)."""
+    """One stage; `event` None: known, not sent. `value`: "required", "optional" or None (not sent). Amounts are decimal
+    text. `when`: field of an outcome → a text or a list of texts."""
 
     stage: str
     event: str | None = None
     value: str | None = None
+    fixed_value: str | None = None
+    predicted_value: str | None = None
+    currency: str | None = None
+    when: Mapping[str, Any] | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """What is stored and exported: absent keys are left out."""
-        told = {"stage": self.stage, "event": self.event, "value": self.value}
-        return {name: text for name, text in told.items() if text is not None}
+        told = {key.name: getattr(self, key.name) for key in fields(self)}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class FunnelEntry:
+    """`connection` "*": all, and none. `options`: the other keys of the table as they stand in the file."""
+
     connection: str
     dataset_id: str
     stages: tuple[StageEntry, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

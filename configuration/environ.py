@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from configuration.locate import Path
@@ -47,6 +48,8 @@ def _resolve(value: Any, path: Path, environ: Mapping[str, str], into: Resolved)
     if isinstance(value, list):
         return [_resolve(inner, (*path, index), environ, into) for index, inner in enumerate(value)]
     fault = None
+    if isinstance(value, Decimal):
+        value = float(value)  # adapters know TOML's numbers as Python does
     if isinstance(value, str):
         value, fault = _resolve_text(value, path, environ, into)
     elif isinstance(value, datetime | date | time):

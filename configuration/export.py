@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from configuration.adapter_settings import find_secret_names
 from configuration.environ import MASK, pointer
 from configuration.locate import Path
-from configuration.schema import TABLES
+from configuration.schema import TABLES, keys_of
 from configuration.toml_writer import write_table
 from crm_adapters import get_adapter
 from crm_adapters.base import secret_path_fields
@@ -51,7 +51,7 @@ def export_data(session: Session, vault: Vault) -> Data:
         "notifiers": [_notifier(row, vault) for row in _ordered(session, Notifier) if row.removed_at is None],
         "routes": [_plain(row, "pages", "forms", "connections", "notifiers") for row in _ordered(session, Route)],
         "mappings": [_plain(row, "connection", "forms", "fields") for row in _ordered(session, MappingRow)],
-        "funnels": [_plain(row, "connection", "dataset_id", "stages") for row in _ordered(session, Funnel)],
+        "funnels": [_funnel(row) for row in _ordered(session, Funnel)],
     }
     return {table: rows for table, rows in data.items() if rows}
 
@@ -94,6 +94,11 @@ def _notifier(row: Notifier, vault: Vault) -> dict[str, Any]:
         _source(row.env_names, pointer((index,))) or f"{scheme_of(url)}://{MASK}" for index, url in enumerate(urls)
     ]
     return {"name": row.name, "urls": shown} | _plain(row, "template")
+
+
+def _funnel(row: Funnel) -> dict[str, Any]:
+    found = {"connection": row.connection, "dataset_id": row.dataset_id} | row.options | {"stages": row.stages}
+    return {key: found[key] for key in keys_of(TABLES["funnels"]) if key in found}
 
 
 def _source(env_names: Mapping[str, str] | None, place: str) -> str | None:

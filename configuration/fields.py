@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -28,7 +29,7 @@ def kind_of(value: object) -> str:
     kinds: tuple[tuple[Any, str], ...] = (
         (str, "text"),
         (bool, "true or false"),
-        (int | float, "a number"),
+        (int | float | Decimal, "a number"),
         (list, "a list"),
         (Mapping, "a table"),
         (datetime | date | time, "a date or time"),
@@ -41,14 +42,14 @@ class Word(fields.Field[str]):
 
     def __init__(self, check: Check, *, example: str, **kwargs: Any) -> None:
         super().__init__(
-            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+            error_messages=missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
         )
         self.check = check
         self.example = example
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
-            raise ValidationError(_not_text(value, self.example))
+            raise ValidationError(not_text(value, self.example))
         found = self.check(value)
         if found:
             raise ValidationError(_listed(found))
@@ -62,7 +63,7 @@ class Words(fields.Field[list[str]]):
         self, check: Check, *, example: str, secret: bool = False, may_be_empty: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(
-            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+            error_messages=missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
         )
         self.check = check
         self.example = example
@@ -83,7 +84,7 @@ class Words(fields.Field[list[str]]):
 
     def _find_faults(self, item: Any, seen: set[str]) -> list[Fault]:
         if not isinstance(item, str):
-            return [_not_text(item, self.example)]
+            return [not_text(item, self.example)]
         if item in seen:
             what = "the same address" if self.secret else show(item)
             return [Fault(f"names {what} twice", "take one of the two out")]
@@ -96,7 +97,7 @@ class Templates(fields.Field[dict[str, str]]):
 
     def __init__(self, *, example: str, **kwargs: Any) -> None:
         super().__init__(
-            error_messages=_missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
+            error_messages=missing(example), metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs
         )
         self.example = example
 
@@ -126,11 +127,27 @@ class Table(fields.Field[dict[str, Any]]):
         return dict(value)
 
 
-def _missing(example: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+class Switch(fields.Field[bool]):
+    """true or false."""
+
+    def __init__(self, *, example: str, **kwargs: Any) -> None:
+        super().__init__(metadata=kwargs.pop("metadata", {}) | {"example": example}, **kwargs)
+        self.example = example
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            mend = f"write {self.example}, without quotes" if isinstance(value, str) else f"write {self.example}"
+            raise ValidationError(Fault(f"must be true or false, not {kind_of(value)}", mend))
+        return value
+
+
+def missing(example: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
+    """The message of a key that must be there."""
     return {"required": [Fault("is missing", f"add {example}")]}
 
 
-def _not_text(value: object, example: str) -> Fault:
+def not_text(value: object, example: str) -> Fault:
+    """What is wrong with a value that is no text."""
     if isinstance(value, int) and not isinstance(value, bool):
         digits = str(value) if abs(value) < 10**32 else "…"
         return Fault("must be text, not a number", f'put it in quotes: "{digits}"')
@@ -146,7 +163,7 @@ def _find_field_faults(name: str, template: object) -> list[Fault]:
     if isinstance(template, bool):
         return [*faults, Fault("must be text, not true or false", f'put it in quotes: "{str(template).lower()}"')]
     if not isinstance(template, str):
-        return [*faults, _not_text(template, 'a template: "{first_name}"')]
+        return [*faults, not_text(template, 'a template: "{first_name}"')]
     return faults + check_template(template)
 
 
@@ -180,6 +197,11 @@ def check_id_or_all(text: str) -> Fault | None:
     if text == "*" or _DIGITS.fullmatch(text):
         return None
     return Fault(f"{show(text)} is neither an id of Meta's (digits only) nor *", 'write the id, or "*" for all')
+
+
+def check_name_or_all(text: str) -> Fault | None:
+    """A name, or "*" for all of them."""
+    return None if text == "*" else check_name(text)
 
 
 def check_country(text: str) -> Fault | None:

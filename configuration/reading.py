@@ -5,6 +5,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -97,13 +98,16 @@ def _decode(raw: bytes) -> str | Mistake:
 
 
 def read_text(text: str) -> Source | Mistake:
-    """The data of a TOML text and its lines, or the mistake that tomllib stopped at. A BOM and CRLF are fine."""
+    """The data of a TOML text and its lines, or the mistake that tomllib stopped at. A BOM and CRLF are fine.
+
+    Numbers with a point are Decimals, digit by digit as they are written: 12.10 is no 12.0999….
+    """
     text = text.removeprefix("\N{BYTE ORDER MARK}")
     refused = _refuse(text)
     if refused is not None:
         return refused
     try:
-        data = tomllib.loads(text)
+        data = tomllib.loads(text, parse_float=_read_number)
         return Source(data, locate(text))
     except tomllib.TOMLDecodeError as caught:
         return _syntax_mistake(str(caught), text)
@@ -113,6 +117,13 @@ def read_text(text: str) -> Source | Mistake:
         return _too_deep(0)
     except ValueError:  # int() refuses a number of thousands of digits
         return Mistake(0, "TOML", "a number has more digits than can be read", "put it in quotes, if it is an id")
+
+
+def _read_number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return Decimal("NaN")
 
 
 def _refuse(text: str) -> Mistake | None:

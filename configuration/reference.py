@@ -17,20 +17,22 @@ NEEDED = {True: "yes", False: ""}
 
 
 def sample_text() -> str:
-    """A commented file with every key, which passes check_text() once its three variables are set."""
+    """A commented file with every key, which passes check_text() once its three variables are set. Keys that leave
+    things out are comments in it."""
     parts = [_HEAD]
     for table, schema in TABLES.items():
         lines = [f"# {_about(schema)}", f"[[{table}]]"]
         for key, found in _keys(schema):
             lines.append(f"# {_says(found)}{'' if found.required else ' Optional.'}")
-            lines.append(found.metadata["example"] if key != "stages" else _STAGES)
+            off = "# " if found.metadata.get("off") else ""
+            lines.append(off + found.metadata["example"] if key != "stages" else _STAGES)
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
 _STAGES = """\
 stages = [
-  { stage = "qualified", event = "Lead" },
+  { stage = "qualified", event = "Lead", fixed_value = "250.00", currency = "TRY" },
   { stage = "won", event = "Purchase", value = "required" },
   { stage = "lost" },                                           # known, not sent
 ]"""

@@ -92,7 +92,7 @@ def _load(schema: type[TableSchema], data: dict[str, Any], row: Row) -> None:
         row.good = schema().load(data)
     except ValidationError as caught:
         row.good = dict(caught.valid_data or {}) if isinstance(caught.valid_data, Mapping) else {}
-        row.faults += [(path, fault) for path, fault in flatten(caught.messages) if not _is_within(path, known)]
+        row.faults += [(path, fault) for path, fault in flatten(caught.messages) if not is_within(path, known)]
     for path, _ in row.faults:
         if len(path) == 1:
             row.good.pop(str(path[0]), None)
@@ -105,11 +105,12 @@ def _check_settings(row: Row, *, given: bool) -> None:
     taken = [path[1:] for path, _ in row.faults if path[:1] == ("settings",)]
     for path, fault in find_setting_faults(row.good["adapter"], settings, row.env_names.get("settings", {})):
         touched = any(other[: len(path)] == path for other in taken)  # said of a value that is not resolved
-        if not touched and not _is_within(path, taken):
+        if not touched and not is_within(path, taken):
             row.faults.append((("settings", *path), fault))
 
 
-def _is_within(path: Path, others: list[Path]) -> bool:
+def is_within(path: Path, others: list[Path]) -> bool:
+    """Whether `path` is one of the others, or lies within one."""
     return any(other and path[: len(other)] == other for other in others)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
 
 from configuration.fields import (
+    Switch,
     Table,
     Templates,
     Word,
@@ -15,11 +16,23 @@ from configuration.fields import (
     check_id_or_all,
     check_label,
     check_name,
+    check_name_or_all,
     check_template,
     check_token,
 )
+from configuration.funnel_fields import (
+    Amount,
+    Conditions,
+    StageName,
+    check_currency,
+    check_route,
+    check_stages,
+    check_state,
+    check_value_rule,
+)
 from configuration.mistakes import Fault, did_you_mean, show
 from crm_adapters import adapter_kinds
+from leadloop.conversions.routes import ROUTES
 
 
 def check_adapter(text: str) -> Fault | None:
@@ -30,22 +43,9 @@ def check_adapter(text: str) -> Fault | None:
     )
 
 
-def check_value_rule(text: str) -> Fault | None:
-    if text in VALUE_RULES:
-        return None
-    return Fault(f"{show(text)} is not a rule for values", did_you_mean(text, VALUE_RULES, what="rules"))
-
-
-VALUE_RULES = ("required", "optional")
-
-
-def check_some(stages: list[Any]) -> None:
-    if not stages:
-        raise ValidationError(Fault("is an empty list", "add the connection's stages, or take the funnel out"))
-
-
 def says(text: str, **more: Any) -> dict[str, Any]:
-    """Metadata of a key: what it means, for the documentation. `env`: "$NAME" is replaced in it."""
+    """Metadata of a key: what it means, for the documentation. `env`: "$NAME" is replaced in it. `off`: the sample file
+    shows it as a comment, since it leaves things out or is not for everybody."""
     return {"says": text, **more}
 
 
@@ -189,16 +189,40 @@ class MappingSchema(TableSchema):
 class StageSchema(TableSchema):
     """One stage of a funnel."""
 
-    stage = Word(check_label, required=True, example='stage = "won"', metadata=says("The stage as the CRM names it."))
+    stage = StageName(
+        check_label, required=True, example='stage = "won"', metadata=says("The stage as the CRM names it.")
+    )
     event = Word(
         check_label,
         example='event = "Purchase"',
-        metadata=says("The conversion event Meta is told. Without one the stage is known and not sent."),
+        metadata=says("The conversion event Meta is told (names: below). Without one the stage is known and not sent."),
     )
     value = Word(
         check_value_rule,
         example='value = "required"',
-        metadata=says('`"required"`: the event waits for a value; `"optional"`: it is sent with one if there is one.'),
+        metadata=says(
+            '`"required"`: the event waits for the deal\'s value; `"optional"`: it is sent with one if there is one.'
+            " Without the key no value is told, but a Purchase always needs one."
+        ),
+    )
+    fixed_value = Amount(
+        example='fixed_value = "250.00"',
+        metadata=says("What the event is worth, whatever the deal says. Needs `currency`."),
+    )
+    predicted_value = Amount(
+        example='predicted_value = "1200.00"',
+        metadata=says(
+            "What such a deal brings in the end: told while the deal has no value of its own, and as `predicted_ltv`."
+            " Needs `currency`."
+        ),
+    )
+    currency = Word(
+        check_currency,
+        example='currency = "TRY"',
+        metadata=says("Of both amounts, and of a deal that names none: ISO 4217."),
+    )
+    when = Conditions(
+        example='when = { pipeline = "b2b" }', metadata=says("What must hold for this stage, as for the funnel.")
     )
 
     @validates_schema
@@ -212,7 +236,12 @@ class FunnelSchema(TableSchema):
     """A connection's stages as conversion events of a dataset."""
 
     connection = Word(
-        check_name, required=True, example='connection = "crm"', metadata=says("The connection whose stages they are.")
+        check_name_or_all,
+        required=True,
+        example='connection = "crm"',
+        metadata=says(
+            'The connection whose stages they are; `"*"`: outcomes of every connection, and of programs that name none.'
+        ),
     )
     dataset_id = Word(
         check_id,
@@ -220,10 +249,60 @@ class FunnelSchema(TableSchema):
         example='dataset_id = "900000000000001"',
         metadata=says("The dataset (pixel) that gets the events, as text."),
     )
+    route = Word(
+        check_route,
+        example='route = "conversion_leads"',
+        metadata=says(f"The way to Meta: {', '.join(f'`{name}`' for name in ROUTES)}. Default: `conversion_leads`."),
+    )
+    raw_event = Word(
+        check_label,
+        example='raw_event = "Raw Lead"',
+        metadata=says(
+            "What Meta is told the moment a lead of an instant form arrives. Without it a stage called `new` is that. On"
+            " the route `conversion_leads` only."
+        ),
+    )
+    advance_only = Switch(
+        example="advance_only = true",
+        metadata=says("`true` (default): a stage that comes after a later one is not sent."),
+    )
+    fill_skipped = Switch(
+        example="fill_skipped = true",
+        metadata=says("`true`: earlier stages that were jumped over are sent first. Default: `false`.", off=True),
+    )
+    lead_event_source = Word(
+        check_label,
+        example='lead_event_source = "Acme CRM"',
+        metadata=says("What Meta is told the CRM is called. On the route `conversion_leads` only.", off=True),
+    )
+    when = Conditions(
+        example='when = { pipeline = "b2b" }',
+        metadata=says(
+            "What must hold of an outcome: `pipeline`, `page`, `form` (Meta's ids), `owner` or any of its fields, each"
+            ' with a text or a list of texts; `"*"`: it is there at all. All must hold, or nothing is sent.',
+            off=True,
+        ),
+    )
+    consent = Words(
+        check_label,
+        example='consent = ["optional_1"]',
+        metadata=says(
+            "Keys of the form's checkboxes that must all be ticked; otherwise nothing is sent. Default: none.", off=True
+        ),
+    )
+    ldu_states = Words(
+        check_state,
+        example='ldu_states = ["CA", "CO"]',
+        metadata=says(
+            "US states whose people's events carry Limited Data Use, in two letters. Default: none. It is no switch for"
+            " consent elsewhere.",
+            off=True,
+        ),
+    )
     stages = fields.List(
         fields.Nested(StageSchema),
         required=True,
-        validate=check_some,
+        validate=check_stages,
         error_messages={
             "required": [Fault("is missing", 'add stages = [{ stage = "won", event = "Purchase" }]')],
             "invalid": [Fault("must be a list of tables", 'write stages = [{ stage = "won", event = "Purchase" }]')],

@@ -67,6 +67,20 @@ stages = [
   { stage = "won",       event = "Purchase", value = "required" },
   { stage = "lost" },            # known, not sent
 ]
+
+[[funnels]]
+connection = "*"
+dataset_id = "900000000000002"
+route = "business_messaging"
+advance_only = false
+fill_skipped = true
+when = { pipeline = "b2b", page = ["111111111111111", "112"] }
+consent = ["optional_1"]
+ldu_states = ["CA"]
+stages = [
+  { stage = "İlk görüşme", event = "LeadSubmitted", predicted_value = 1200.10, currency = "TRY" },
+  { stage = "won", event = "Purchase", value = "required", fixed_value = "250.00", currency = "TRY", when = { owner = "7" } },
+]
 """.replace("<MAIL>", MAIL)
 
 # The same with every secret in a variable, so that an export can say it again.

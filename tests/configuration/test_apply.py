@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from configuration.apply import apply
 from configuration.check import check_text
 from configuration.configured import Change
+from leadloop.conversions.funnel import parse_funnel
 from store.engine import make_engine
 from store.lanes import Rest, crm_lane, graph_lane, rest_lane
 from store.models import Base, Connection, Funnel, Lane, Mapping, Notifier, Page, Route, Work
@@ -86,6 +88,7 @@ def test_everything_is_added_once(engine: Engine, clock: Clock) -> None:
         "mapping crm (forms *): added",
         "mapping crm (forms 333333333333333): added",
         "funnel crm (dataset 900000000000001): added",
+        "funnel * (dataset 900000000000002; business_messaging): added",
     ]
     page = applied.rows(Page)[0]
     assert (page.page_id, page.name, page.configured) == ("111111111111111", "Acme İstanbul 🌷", True)
@@ -103,6 +106,53 @@ def test_everything_is_added_once(engine: Engine, clock: Clock) -> None:
     assert applied.rows(Funnel)[0].stages[2:] == [
         {"stage": "won", "event": "Purchase", "value": "required"},
         {"stage": "lost"},
+    ]
+    assert applied.rows(Funnel)[0].options == {}
+
+
+def test_a_funnel_is_kept_as_it_stands_in_the_file(engine: Engine, clock: Clock) -> None:
+    applied = Applier(engine, clock)
+    applied(GOOD)
+    row = applied.rows(Funnel)[1]
+    assert (row.connection, row.dataset_id) == ("*", "900000000000002")
+    assert row.stages == [
+        {"stage": "İlk görüşme", "event": "LeadSubmitted", "predicted_value": "1200.10", "currency": "TRY"},
+        {
+            "stage": "won",
+            "event": "Purchase",
+            "value": "required",
+            "fixed_value": "250.00",
+            "currency": "TRY",
+            "when": {"owner": "7"},
+        },
+    ]
+    assert row.options == {
+        "route": "business_messaging",
+        "advance_only": False,
+        "fill_skipped": True,
+        "when": {"pipeline": "b2b", "page": ["111111111111111", "112"]},
+        "consent": ["optional_1"],
+        "ldu_states": ["CA"],
+    }
+    funnel = parse_funnel(row.dataset_id, row.stages, row.options)
+    assert (funnel.route, funnel.advance_only, funnel.consent) == ("business_messaging", False, ("optional_1",))
+    assert funnel.when == {"pipeline": ("b2b",), "page": ("111111111111111", "112")}
+    assert funnel.stages[0].predicted_value == Decimal("1200.10")
+
+
+def test_changes_of_a_funnel_are_told_by_its_keys(applied: Applier) -> None:
+    applied(GOOD)
+    ids = [row.id for row in applied.rows(Funnel)]
+    assert applied(GOOD.replace("fill_skipped = true", 'raw_event = "LeadSubmitted"').replace('"b2b"', '["b2b"]')) == [
+        "funnel * (dataset 900000000000002; business_messaging): fill_skipped removed, raw_event added, when changed"
+    ]
+    assert applied(GOOD.replace("1200.10", '"1200.1"'))[0].endswith("stage İlk görüşme changed")
+    assert applied(GOOD.replace("1200.10", '" 1200.1 "')) == []
+    assert applied(GOOD.replace("1200.10", "1200.1")) == []
+    assert [row.id for row in applied.rows(Funnel)] == ids
+    assert applied(GOOD.replace("business_messaging", "other").replace("1200.10", "1200.1")) == [
+        "funnel * (dataset 900000000000002; other): added",
+        "funnel * (dataset 900000000000002; business_messaging): removed",
     ]
 
 
@@ -200,6 +250,7 @@ def test_what_is_not_named_is_removed_and_comes_back(applied: Applier, clock: Cl
         "mapping crm (forms *): removed",
         "mapping crm (forms 333333333333333): removed",
         "funnel crm (dataset 900000000000001): removed",
+        "funnel * (dataset 900000000000002; business_messaging): removed",
     ]
     page = applied.rows(Page)[0]
     assert (page.configured, page.token_sealed, page.env_names) == (False, None, None)
@@ -438,5 +489,5 @@ def test_two_at_once_end_as_one(engine: Engine, clock: Clock) -> None:
         told = list(pool.map(lambda writer: writer.write(lambda s: apply(s, config, applied.vault, clock())), writers))
     for writer in writers:
         writer.close()
-    assert sorted(len(changes) for changes in told) == [0, 0, 10]
+    assert sorted(len(changes) for changes in told) == [0, 0, 11]
     assert len(applied.rows(Page)) == 2

@@ -2,7 +2,9 @@
 
 import logging
 import re
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from hypothesis import strategies as st
 
 from configuration.check import check_file, check_text
 from configuration.entries import StageEntry
+from configuration.environ import resolve
 from configuration.reference import sample_text
+from leadloop.conversions.funnel import parse_funnel
+from sandbox import SandboxOptions, demo_config, demo_environ
 
 PAGE = '[[pages]]\nid = "1"\naccess_token = "t"\n'
 CONNECTION = """\
@@ -154,6 +159,145 @@ def test_no_warning_where_all_is_as_it_should_be() -> None:
     assert warnings_of(dollar_inside_a_password + ROUTE) == []
 
 
+STAGES = "stages = [{ stage = 'new', event = 'Raw Lead' }, { stage = 'won', event = 'Purchase' }]\n"
+FUNNEL = f"[[funnels]]\nconnection = 'crm'\ndataset_id = '9'\n{STAGES}"
+BERLIN = PAGE + "business_country = 'DE'\n"
+WROTE = f"{FUNNEL}route = 'business_messaging'\n".replace("Raw Lead", "LeadSubmitted")
+
+
+@pytest.mark.parametrize(
+    ("funnels", "words"),
+    [
+        (FUNNEL.replace("'Purchase'", "'purchase'"), "13: funnel #1, stages #2.event: is nearly a standard name"),
+        (FUNNEL.replace(", event = 'Raw Lead'", ""), "13: funnel #1, stages: sends one event only"),
+        (
+            FUNNEL + "route = 'other'\nraw_event = 'Raw Lead'",
+            "15: funnel #1, raw_event: is for the moment an instant form arrives, and such leads do not go by the route other",
+        ),
+        (
+            WROTE + "lead_event_source = 'Acme CRM'",
+            "15: funnel #1, lead_event_source: is told on the route conversion_leads only",
+        ),
+        (
+            FUNNEL + "when = { Pipelines = 'b2b' }",
+            "14: funnel #1, when.Pipelines: is looked for among the outcome's fields",
+        ),
+        (FUNNEL + "when = { page = '2' }", '14: funnel #1, when.page: there is no Page "2" in this file'),
+        (FUNNEL + "when = { form = ['1', 'Autumn'] }", '14: funnel #1, when.form: "Autumn" is not the id of a form'),
+        (
+            FUNNEL.replace("event = 'Purchase'", "event = 'Purchase', when = { page = 'Acme' }"),
+            '13: funnel #1, stages #2.when.page: there is no Page "Acme"',
+        ),
+        (FUNNEL + FUNNEL.replace("'crm'", "'*'"), "14: funnel #2: an outcome may be for this funnel and for number 1"),
+        (
+            FUNNEL + "when = { owner = '7' }\n" + FUNNEL,
+            "15: funnel #2: an outcome may be for this funnel and for number 1",
+        ),
+        (
+            FUNNEL + "when = { owner = ['7', '*'] }\n" + FUNNEL + "when = { owner = '8' }\n",
+            "15: funnel #2: an outcome may be for this funnel and for number 1",
+        ),
+    ],
+)
+def test_doubts_about_funnels(funnels: str, words: str) -> None:
+    (told,) = warnings_of(PAGE + CONNECTION + ROUTE + funnels)
+    assert told.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "funnels",
+    [
+        FUNNEL + FUNNEL.replace("'9'", "'8'") + FUNNEL + "route = 'other'",
+        FUNNEL + "when = { owner_id = '7', pipeline = 'b2b', page = ['1', '*'], form = '3' }",
+        FUNNEL + "when = { owner = ['7', '9'] }\n" + FUNNEL + "when = { owner = '8' }\n",
+        FUNNEL + "when = { owner = '7', pipeline = 'a' }\n" + FUNNEL + "when = { owner = '7', pipeline = 'b' }\n",
+        WROTE,
+    ],
+)
+def test_no_doubt_about_funnels_that_are_apart(funnels: str) -> None:
+    assert warnings_of(PAGE + CONNECTION + ROUTE + funnels) == []
+
+
+OTHER = PAGE.replace('"1"', '"2"')
+
+
+@pytest.mark.parametrize(
+    ("pages", "funnel", "doubts"),
+    [
+        (BERLIN, WROTE, 1),
+        (BERLIN + "dataset_id = '9'\n", WROTE, 1),
+        (BERLIN + "dataset_id = '8'\n" + OTHER + "dataset_id = '9'\n", WROTE, 0),
+        (BERLIN, FUNNEL + "route = 'website'\n", 0),
+        (BERLIN.replace("DE", "TR"), WROTE, 0),
+        (BERLIN + OTHER, WROTE + "when = { page = '2' }", 0),
+        (BERLIN + OTHER, WROTE + "when = { page = ['2', '1'] }", 1),
+    ],
+)
+def test_messaging_from_a_restricted_country_is_doubted(pages: str, funnel: str, doubts: int) -> None:
+    told = warnings_of(pages + CONNECTION + ROUTE + funnel)
+    assert len(told) == doubts
+    for one in told:
+        assert "funnel #1, route: Page 1 is registered in DE, whose Pages may not send messaging events" in one
+        assert 'route = "conversion_leads"' in one
+
+
+def test_numbers_are_read_digit_by_digit() -> None:
+    """0.1 + 0.2 and the like: no digit of an amount is a binary number's."""
+    written = {"250.10": "250.10", "0.07": "0.07", "1_234.5": "1234.5", "1e5": "100000", "-0.0": "0.0", "7": "7"}
+    stages = "".join(
+        f"{{ stage = 's{index}', event = 'E{index}', fixed_value = {number}, currency = 'TRY' }}, "
+        for index, number in enumerate(written)
+    )
+    stages += "{ stage = 't', event = 'T', fixed_value = ' 12500.00 ', currency = 'TRY' }"
+    config = check_text(
+        f"{CONNECTION}{ROUTE}[[funnels]]\nconnection='crm'\ndataset_id='1'\nstages=[{stages}]", ENVIRON
+    ).config
+    assert config is not None
+    (funnel,) = config.funnels
+    assert [stage.fixed_value for stage in funnel.stages] == [*written.values(), "12500.00"]
+    assert parse_funnel("1", [stage.to_json() for stage in funnel.stages], funnel.options).stages[
+        0
+    ].fixed_value == Decimal("250.10")
+
+
+def test_an_adapter_is_given_numbers_as_python_has_them() -> None:
+    text = CONNECTION.replace(" }", ", headers = { a = 1.5 } }")
+    (told,) = mistakes_of(text + ROUTE)
+    assert "headers" in told
+    assert repr(resolve({"a": [Decimal("1.5")]}, {}).value) == "{'a': [1.5]}"
+    assert [fault for _, fault in resolve([Decimal("1e400"), Decimal("NaN")], {}).faults] == [
+        "is not a finite number"
+    ] * 2
+
+
+def test_the_sandbox_gives_no_doubt() -> None:
+    options = SandboxOptions()
+    config = demo_config(options, "http://127.0.0.1:8001")
+    assert warnings_of(config, demo_environ(options, "http://127.0.0.1:8001")) == []
+
+
+def test_huge_funnels_are_answered_in_time() -> None:
+    head = CONNECTION + ROUTE
+    stage = "{ stage = 's%d', event = 'E' },"
+    (told,) = mistakes_of(
+        head
+        + "[[funnels]]\nconnection='crm'\ndataset_id='1'\nstages=["
+        + "".join(stage % n for n in range(20_000))
+        + "]"
+    )
+    assert "has more than 500 stages" in told
+    values = ", ".join(f"'{n}'" for n in range(50_000))
+    (told,) = mistakes_of(head + FUNNEL + f"when = {{ owner = [{values}] }}")
+    assert "has more than 200 values" in told
+    keys = ", ".join(f"k{n} = '{n}'" for n in range(20_000))
+    (told,) = mistakes_of(head + FUNNEL + f"when = {{ {keys} }}")
+    assert "has more than 20 conditions" in told
+    many = "".join(FUNNEL + f"when = {{ owner = '{n}' }}\n" for n in range(3_000))
+    started = time.process_time()
+    assert warnings_of(head + many) == []
+    assert time.process_time() - started < 20
+
+
 def test_nothing_removes_everything_by_accident() -> None:
     checked = check_text("pages = []", {})
     assert checked.config is not None
@@ -244,6 +388,11 @@ TOKENS = st.sampled_from(
         "event",
         "value",
         "dataset_id",
+        "route",
+        "when",
+        "consent",
+        "fixed_value",
+        "currency",
         "_schema",
         "=",
         "=",
@@ -289,13 +438,20 @@ def test_toml_like_texts_are_answered(text: str) -> None:
 
 
 VALUES = st.recursive(
-    st.sampled_from(["1", "1.5", "true", "'*'", "'1'", "'crm'", "'$A'", "'$B'", "''", "'{email}'", "'webhook'", "nan"]),
+    st.sampled_from(
+        ["1", "1.5", "true", "'*'", "'1'", "'crm'", "'$A'", "'$B'", "''", "'{email}'", "'webhook'", "nan", "1e400"]
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3).map(lambda items: "[" + ", ".join(items) + "]"),
         st.lists(inner, max_size=2).map(
             lambda items: "{ " + ", ".join(f"k{n} = {i}" for n, i in enumerate(items)) + " }"
         ),
         inner.map(lambda item: f"{{ stage = {item} }}"),
+        inner.map(
+            lambda item: f"[{{ stage = 'a', event = {item}, value = {item} }}, {{ stage = 'b', when = {item} }}]"
+        ),
+        inner.map(lambda item: f"[{{ stage = 'a', event = 'A', fixed_value = {item}, currency = {item} }}]"),
+        inner.map(lambda item: f"[{{ stage = 'a', event = 'A', predicted_value = {item}, currency = 'TRY' }}]"),
         inner.map(lambda item: f"{{ url = {item}, secret = {item} }}"),
     ),
     max_leaves=6,
@@ -318,6 +474,14 @@ KEYS = st.sampled_from(
         "connection",
         "fields",
         "stages",
+        "route",
+        "raw_event",
+        "advance_only",
+        "fill_skipped",
+        "lead_event_source",
+        "when",
+        "consent",
+        "ldu_states",
         "_schema",
     ]
 )

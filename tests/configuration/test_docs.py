@@ -8,7 +8,9 @@ from configuration_samples import ENVIRON
 
 from configuration.check import check_text
 from configuration.reference import key_tables, sample_text
-from configuration.schema import TABLES, keys_of
+from configuration.schema import TABLES, StageSchema, keys_of
+from leadloop.conversions.names import MESSAGING_NAMES, STANDARD_NAMES
+from leadloop.conversions.routes import DAY_S, ROUTES
 from leadloop.leads import TEMPLATE_FIELDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -61,4 +63,34 @@ connections = ["cmr"]
 
 def test_the_sample_has_every_key() -> None:
     for schema in TABLES.values():
-        assert all(f"\n{key} = " in sample_text() for key in keys_of(schema))
+        assert all(re.search(rf"^(# )?{key} = ", sample_text(), re.MULTILINE) for key in keys_of(schema))
+
+
+def test_every_key_that_is_a_comment_in_the_sample_is_as_good() -> None:
+    text = re.sub(r"^# (\w+ = )", r"\1", sample_text(), flags=re.MULTILINE)
+    assert text != sample_text()
+    checked = check_text(text, SET)
+    assert (checked.mistakes, checked.warnings) == ((), ())
+
+
+def test_the_examples_have_every_key() -> None:
+    text = "\n".join(EXAMPLES)
+    for schema in (*TABLES.values(), StageSchema):
+        for key in keys_of(schema):
+            assert re.search(rf"(^|[{{,] ){key} = |\.{key}\]$", text, re.MULTILINE), key
+
+
+def test_routes_and_names_of_events_are_listed() -> None:
+    section = PAGE.split("## `[[funnels]]`")[1].split("\n## ")[0]
+    routes = [
+        name
+        for row in re.findall(r"^\| (`.*?) \| .*days old", section, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert routes == list(ROUTES)
+    assert set(re.findall(r"`(\w+)`", section.split("custom events: ")[1].split(".")[0])) == STANDARD_NAMES
+    assert set(re.findall(r"`(\w+)`", section.split("no others: ")[1].split(".")[0])) == MESSAGING_NAMES
+    limits = {route: rules.age_limit_s // DAY_S for route, rules in ROUTES.items()}
+    assert {route for route in limits if limits[route] != 7} == {"physical_store"}
+    assert "`physical_store` | sales in a shop | 62 days old" in section
+    assert limits["physical_store"] == 62

@@ -73,6 +73,26 @@ def test_secrets_in_the_clear_are_masked_and_an_apply_refuses_the_mask(sqlite_en
     assert all("mask of an export" in mistake.message for mistake in mistakes)
 
 
+def test_keys_of_a_funnel_are_written_in_the_order_of_the_documentation(sqlite_engine: Engine) -> None:
+    apply_text(sqlite_engine, ALL_NAMED)
+    first, second = tomllib.loads(export(sqlite_engine))["funnels"]
+    assert list(first) == ["connection", "dataset_id", "stages"]
+    assert list(second) == [
+        *(
+            "connection",
+            "dataset_id",
+            "route",
+            "advance_only",
+            "fill_skipped",
+            "when",
+            "consent",
+            "ldu_states",
+            "stages",
+        )
+    ]
+    assert second["stages"][0]["predicted_value"] == "1200.10"
+
+
 def test_what_is_removed_is_not_exported(sqlite_engine: Engine) -> None:
     apply_text(sqlite_engine, ALL_NAMED)
     apply_text(sqlite_engine, "pages = []")
