@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from configuration.apply_accounts import apply_connections, apply_notifiers
+from configuration.apply_datasets import apply_datasets
 from configuration.apply_lanes import free_lanes
 from configuration.apply_lists import apply_funnels, apply_mappings, apply_routes
 from configuration.apply_pages import apply_pages
@@ -20,8 +21,8 @@ def apply(session: Session, config: Config, vault: Vault, now: datetime, *, syst
     """Make the database say what `config` says, within the caller's transaction, and tell what changed.
 
     Safe to repeat: a second time nothing is written. What the file no longer names is removed: connections and
-    notifiers are marked so and come back when they are named again; Pages stay known, unconfigured and without their
-    token. Lanes that were held for a token or settings that are others now are freed. `system_token` is
+    notifiers are marked so and come back when they are named again; Pages and datasets stay known, unconfigured and
+    without their token. Lanes that were held for a token or settings that are others now are freed. `system_token` is
     META_ACCESS_TOKEN, which Pages without a token of their own are read with.
     """
     if session.get_bind().dialect.name == "postgresql":
@@ -32,6 +33,7 @@ def apply(session: Session, config: Config, vault: Vault, now: datetime, *, syst
         *apply_notifiers(session, config.notifiers, vault, now),
         *apply_routes(session, config.routes),
         *apply_mappings(session, config.mappings),
+        *apply_datasets(session, config.datasets, vault, now),
         *apply_funnels(session, config.funnels),
     ]
     session.flush()

@@ -5,11 +5,11 @@ from sqlalchemy.orm import Session
 
 from configuration.configured import (
     Change,
-    compare_sources,
     find_reordering,
-    open_sealed,
     set_env_names,
+    set_plain,
     set_position,
+    set_token,
 )
 from configuration.entries import PageEntry
 from leadloop.ports import Vault
@@ -35,13 +35,8 @@ def apply_pages(session: Session, entries: tuple[PageEntry, ...], vault: Vault) 
 
 
 def _apply_page(row: Page, entry: PageEntry, position: int, vault: Vault) -> Change | None:
-    details: list[str] = []
-    for key in _PLAIN_KEYS:
-        before, after = getattr(row, key), getattr(entry, key)
-        if before != after:
-            details.append(f"{key} {_verb(before, after)}")
-            setattr(row, key, after)
-    details += _apply_token(row, entry, vault)
+    details = set_plain(row, entry, _PLAIN_KEYS)
+    details += set_token(row, entry.access_token, entry.env_names, vault)
     set_env_names(row, entry.env_names)
     set_position(row, position)
     if not row.configured:
@@ -50,21 +45,8 @@ def _apply_page(row: Page, entry: PageEntry, position: int, vault: Vault) -> Cha
     return Change("page", entry.page_id, "changed", tuple(details)) if details else None
 
 
-def _apply_token(row: Page, entry: PageEntry, vault: Vault) -> tuple[str, ...]:
-    before, after = open_sealed(vault, row.token_sealed), entry.access_token
-    if before == after and (before is not None or not row.token_sealed):
-        return compare_sources(row.env_names, entry.env_names)
-    told = f"access_token {_verb(row.token_sealed, after)}"
-    row.token_sealed = None if after is None else vault.seal(after)
-    return (told,)
-
-
 def _remove(row: Page) -> Change:
     row.configured = False
     row.token_sealed = None
     row.env_names = None
     return Change("page", row.page_id, "removed")
-
-
-def _verb(before: object, after: object) -> str:
-    return "added" if before is None else "removed" if after is None else "changed"

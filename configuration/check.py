@@ -9,6 +9,7 @@ from configuration.doubts import find_warnings
 from configuration.entries import (
     Config,
     ConnectionEntry,
+    DatasetEntry,
     FunnelEntry,
     MappingEntry,
     NotifierEntry,
@@ -97,14 +98,23 @@ def _build(rows: list[Row]) -> Config:
         notifiers=tuple(_notifier(row) for row in of("notifiers")),
         routes=tuple(_route(row) for row in of("routes")),
         mappings=tuple(_mapping(row) for row in of("mappings")),
+        datasets=tuple(_dataset(row) for row in of("datasets")),
         funnels=tuple(_funnel(row) for row in of("funnels")),
     )
 
 
 def _page(row: Row) -> PageEntry:
     good = {"page_id" if key == "id" else key: value for key, value in row.good.items()}
-    names = {f"/access_token{rest}": name for rest, name in row.env_names.get("access_token", {}).items()}
-    return PageEntry(**good, env_names=names)
+    return PageEntry(**good, env_names=_token_names(row))
+
+
+def _dataset(row: Row) -> DatasetEntry:
+    good = {"dataset_id" if key == "id" else key: value for key, value in row.good.items()}
+    return DatasetEntry(**good, env_names=_token_names(row))
+
+
+def _token_names(row: Row) -> dict[str, str]:
+    return {f"/access_token{rest}": name for rest, name in row.env_names.get("access_token", {}).items()}
 
 
 def _connection(row: Row) -> ConnectionEntry:

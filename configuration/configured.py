@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from leadloop.errors import SettingsError
 from leadloop.ports import Vault
+from store.conversion_models import Dataset
 from store.models import Connection, Funnel, Notifier, Page, Route
 from store.models import Mapping as MappingRow
 
@@ -100,13 +101,39 @@ def find_reordering(kind: str, before: list[str], after: list[str]) -> list[Chan
     return [Change(kind, "", "reordered")] if kept != [name for name in before if name in after] else []
 
 
-def set_env_names(row: Page | Connection | Notifier, env_names: Mapping[str, str]) -> None:
+def verb(before: object, after: object) -> str:
+    """What became of a value that is another one now."""
+    return "added" if before is None else "removed" if after is None else "changed"
+
+
+def set_plain(row: Page | Dataset, entry: object, keys: Iterable[str]) -> list[str]:
+    """Write down the values of plain keys that changed, and tell which."""
+    told = []
+    for key in keys:
+        before, after = getattr(row, key), getattr(entry, key)
+        if before != after:
+            told.append(f"{key} {verb(before, after)}")
+            setattr(row, key, after)
+    return told
+
+
+def set_token(row: Page | Dataset, token: str | None, env_names: Mapping[str, str], vault: Vault) -> tuple[str, ...]:
+    """Seal an access token that changed, and tell that, or where it now comes from."""
+    before = open_sealed(vault, row.token_sealed)
+    if before == token and (before is not None or not row.token_sealed):
+        return compare_sources(row.env_names, env_names)
+    told = f"access_token {verb(row.token_sealed, token)}"
+    row.token_sealed = None if token is None else vault.seal(token)
+    return (told,)
+
+
+def set_env_names(row: Page | Connection | Notifier | Dataset, env_names: Mapping[str, str]) -> None:
     """Write down where values came from, when that changed."""
     found = dict(env_names) or None
     if row.env_names != found:
         row.env_names = found
 
 
-def set_position(row: Page | Connection | Notifier | Route | MappingRow | Funnel, position: int) -> None:
+def set_position(row: Page | Connection | Notifier | Route | MappingRow | Dataset | Funnel, position: int) -> None:
     if row.position != position:
         row.position = position

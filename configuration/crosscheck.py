@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from configuration.locate import Path
 from configuration.mistakes import Fault, did_you_mean, nearest, show
-from configuration.rows import SINGULAR, Row
+from configuration.rows import NAMED, SINGULAR, Row
 
 Found = Iterator[tuple[Row, Path, Fault]]
 
-_KEYS = {"pages": "id", "connections": "name", "notifiers": "name"}
+_ROUTED = ("pages", "connections", "notifiers")
 
 
 def find_mistakes(rows: list[Row], unread: Mapping[str, object]) -> Found:
@@ -17,7 +17,7 @@ def find_mistakes(rows: list[Row], unread: Mapping[str, object]) -> Found:
 
     `unread` are tables that could not be read, with what stands there, so that names of theirs are not called unknown.
     """
-    for table, key in _KEYS.items():
+    for table, key in NAMED.items():
         yield from _doubles(rows_of(rows, table), key)
     yield from _unknown_names(rows, unread)
     yield from _mapped_twice(rows_of(rows, "mappings"))
@@ -67,7 +67,7 @@ class _Known:
 
 
 def _find_known(rows: list[Row], table: str, unread: Mapping[str, object]) -> _Known:
-    known, key = _Known(), _KEYS[table]
+    known, key = _Known(), NAMED[table]
     for row in rows_of(rows, table):
         if key in row.good:
             known.names[row.good[key]] = None
@@ -92,7 +92,7 @@ def _letters(name: str) -> str:
 
 
 def _unknown_names(rows: list[Row], unread: Mapping[str, object]) -> Found:
-    for table in _KEYS:
+    for table in _ROUTED:
         known = _find_known(rows, table, unread)
         for row in rows_of(rows, "routes"):
             right = set(row.names(table)) - ({"*"} if table == "pages" else set())

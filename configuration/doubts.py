@@ -21,6 +21,7 @@ def find_warnings(rows: list[Row], environ: Mapping[str, str]) -> Found:
     yield from _unreached(rows)
     yield from _pages_without_token(rows_of(rows, "pages"), environ)
     yield from _names_inside(rows, environ)
+    yield from _datasets_without_events(rows)
     yield from find_funnel_doubts(rows)
 
 
@@ -92,6 +93,14 @@ def _pages_without_token(rows: list[Row], environ: Mapping[str, str]) -> Found:
         if "access_token" not in row.good:
             message = "there is no access token, so its leads cannot be read"
             yield row, (), Fault(message, "add access_token, or set META_ACCESS_TOKEN to a system user's token")
+
+
+def _datasets_without_events(rows: list[Row]) -> Found:
+    used = {row.good.get("dataset_id") for table in ("pages", "funnels") for row in rows_of(rows, table)}
+    for row in rows_of(rows, "datasets"):
+        if row.good["id"] not in used:
+            message = "no funnel and no Page names it, so nothing goes there"
+            yield row, (), Fault(message, "name it in a funnel's dataset_id")
 
 
 def _names_inside(rows: list[Row], environ: Mapping[str, str]) -> Found:

@@ -52,6 +52,14 @@ class MappingEntry:
 
 
 @dataclass(frozen=True)
+class DatasetEntry:
+    dataset_id: str
+    name: str | None = None
+    access_token: str | None = field(default=None, repr=False)
+    env_names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class StageEntry:
     """One stage; `event` None: known, not sent. `value`: "required", "optional" or None (not sent). Amounts are decimal
     text. `when`: field of an outcome → a text or a list of texts."""
@@ -89,4 +97,5 @@ class Config:
     notifiers: tuple[NotifierEntry, ...] = ()
     routes: tuple[RouteEntry, ...] = ()
     mappings: tuple[MappingEntry, ...] = ()
+    datasets: tuple[DatasetEntry, ...] = ()
     funnels: tuple[FunnelEntry, ...] = ()

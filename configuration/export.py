@@ -17,6 +17,7 @@ from crm_adapters import get_adapter
 from crm_adapters.base import secret_path_fields
 from leadloop.ports import Vault
 from notifiers.addresses import scheme_of
+from store.conversion_models import Dataset
 from store.models import Connection, Funnel, Notifier, Page, Route
 from store.models import Mapping as MappingRow
 
@@ -51,6 +52,7 @@ def export_data(session: Session, vault: Vault) -> Data:
         "notifiers": [_notifier(row, vault) for row in _ordered(session, Notifier) if row.removed_at is None],
         "routes": [_plain(row, "pages", "forms", "connections", "notifiers") for row in _ordered(session, Route)],
         "mappings": [_plain(row, "connection", "forms", "fields") for row in _ordered(session, MappingRow)],
+        "datasets": [_dataset(row) for row in _ordered(session, Dataset) if row.configured],
         "funnels": [_funnel(row) for row in _ordered(session, Funnel)],
     }
     return {table: rows for table, rows in data.items() if rows}
@@ -65,15 +67,20 @@ def _plain(row: Any, *keys: str) -> dict[str, Any]:
 
 
 def _page(row: Page) -> dict[str, Any]:
-    token = {}
-    if row.token_sealed:
-        token = {"access_token": _source(row.env_names, "/access_token") or MASK}
     return (
         {"id": row.page_id}
         | _plain(row, "name")
-        | token
+        | _token(row)
         | _plain(row, "default_country", "business_country", "dataset_id")
     )
+
+
+def _dataset(row: Dataset) -> dict[str, Any]:
+    return {"id": row.dataset_id} | _plain(row, "name") | _token(row)
+
+
+def _token(row: Page | Dataset) -> dict[str, Any]:
+    return {"access_token": _source(row.env_names, "/access_token") or MASK} if row.token_sealed else {}
 
 
 def _connection(row: Connection, vault: Vault) -> dict[str, Any]:

@@ -22,6 +22,7 @@ SINGULAR = {
     "notifiers": "notifier",
     "routes": "route",
     "mappings": "mapping",
+    "datasets": "dataset",
     "funnels": "funnel",
 }
 
@@ -43,7 +44,7 @@ class Row:
     @property
     def label(self) -> str:
         """What a person calls it: "Page 111", "connection crm", "route #2"."""
-        name = self.good.get("id" if self.table == "pages" else "name") if self.table in NAMED else None
+        name = self.good.get(NAMED[self.table]) if self.table in NAMED else None
         return f"{SINGULAR[self.table]} {name or f'#{self.index + 1}'}"
 
     def where(self, path: Path) -> str:
@@ -61,7 +62,7 @@ class Row:
         return found if isinstance(found, list) else []
 
 
-NAMED = ("pages", "connections", "notifiers")
+NAMED = {"pages": "id", "connections": "name", "notifiers": "name", "datasets": "id"}
 
 
 def check_row(table: str, index: int, raw: object, environ: Mapping[str, str]) -> Row:

@@ -232,6 +232,22 @@ class StageSchema(TableSchema):
             raise ValidationError({"value": [fault]})
 
 
+class DatasetSchema(TableSchema):
+    """A dataset (pixel) at Meta that conversion events go to. Only those need a table that have a name or a token."""
+
+    id = Word(check_id, required=True, example='id = "900000000000001"', metadata=says("Meta's id of it, as text."))
+    name = Word(check_label, example='name = "Acme CRM"', metadata=says("How it is called in lists and reports."))
+    access_token = Word(
+        check_token,
+        example='access_token = "$ACME_DATASET_TOKEN"',
+        metadata=says(
+            "A token that may send events to it. Without one, META_ACCESS_TOKEN (a system user's) is used.",
+            env=True,
+            off=True,
+        ),
+    )
+
+
 class FunnelSchema(TableSchema):
     """A connection's stages as conversion events of a dataset."""
 
@@ -317,6 +333,7 @@ TABLES: dict[str, type[TableSchema]] = {
     "notifiers": NotifierSchema,
     "routes": RouteSchema,
     "mappings": MappingSchema,
+    "datasets": DatasetSchema,
     "funnels": FunnelSchema,
 }
 

@@ -4,8 +4,14 @@ TOKEN = "EAAB0acmePageTokenInvented"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general"
 MAIL = "mailtos://leadloop:hunter2hunter2@mail.example.com?to=sales@example.com"
-ENVIRON = {"ACME_PAGE_TOKEN": TOKEN, "CRM_SECRET": SECRET, "SALES_SLACK_URL": SLACK}
-SECRETS = (TOKEN, SECRET, SLACK, MAIL, "TIiajkdnlazkcOXrIdevi7FQ", "hunter2hunter2")
+DATASET_TOKEN = "EAAB0acmeDatasetTokenInvented"
+ENVIRON = {
+    "ACME_PAGE_TOKEN": TOKEN,
+    "ACME_DATASET_TOKEN": DATASET_TOKEN,
+    "CRM_SECRET": SECRET,
+    "SALES_SLACK_URL": SLACK,
+}
+SECRETS = (TOKEN, SECRET, SLACK, MAIL, DATASET_TOKEN, "TIiajkdnlazkcOXrIdevi7FQ", "hunter2hunter2")
 
 GOOD = """\
 [[pages]]
@@ -57,6 +63,14 @@ forms = ["333333333333333"]
 [mappings.fields]
 first_name = "{first_name}"
 "a.b" = "{labels.budget}"
+
+[[datasets]]
+id = "900000000000001"
+name = "Acme CRM"
+access_token = "$ACME_DATASET_TOKEN"
+
+[[datasets]]
+id = "900000000000002"
 
 [[funnels]]
 connection = "crm"

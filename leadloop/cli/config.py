@@ -202,6 +202,7 @@ def _count(found: Config) -> str:
         (len(found.notifiers), "notifier"),
         (len(found.routes), "route"),
         (len(found.mappings), "mapping"),
+        (len(found.datasets), "dataset"),
         (len(found.funnels), "funnel"),
     ]
     return ", ".join(_plural(count, what) for count, what in counts if count) or "everything is to be removed"

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from configuration_samples import ENVIRON, GOOD, MAIL, SECRET, SECRETS, SLACK, TOKEN
+from configuration_samples import DATASET_TOKEN, ENVIRON, GOOD, MAIL, SECRET, SECRETS, SLACK, TOKEN
 from conftest import NOW, Clock
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine, event, select
@@ -18,6 +18,7 @@ from configuration.apply import apply
 from configuration.check import check_text
 from configuration.configured import Change
 from leadloop.conversions.funnel import parse_funnel
+from store.conversion_models import Dataset
 from store.engine import make_engine
 from store.lanes import Rest, crm_lane, graph_lane, rest_lane
 from store.models import Base, Connection, Funnel, Lane, Mapping, Notifier, Page, Route, Work
@@ -87,6 +88,8 @@ def test_everything_is_added_once(engine: Engine, clock: Clock) -> None:
         "route (pages 112; forms 333333333333333): added",
         "mapping crm (forms *): added",
         "mapping crm (forms 333333333333333): added",
+        "dataset 900000000000001: added",
+        "dataset 900000000000002: added",
         "funnel crm (dataset 900000000000001): added",
         "funnel * (dataset 900000000000002; business_messaging): added",
     ]
@@ -154,6 +157,42 @@ def test_changes_of_a_funnel_are_told_by_its_keys(applied: Applier) -> None:
         "funnel * (dataset 900000000000002; other): added",
         "funnel * (dataset 900000000000002; business_messaging): removed",
     ]
+
+
+def test_datasets_keep_their_rows(engine: Engine, clock: Clock) -> None:
+    applied = Applier(engine, clock)
+    with Session(engine) as session, session.begin():
+        session.add(Dataset(dataset_id="900000000000002", configured=False, created_at=NOW, seen={"name": "Old"}))
+    applied(GOOD)
+    clock.forward(hours=1)
+    first, second = applied.rows(Dataset)
+    assert (first.dataset_id, first.name, first.configured, first.created_at) == (
+        "900000000000001",
+        "Acme CRM",
+        True,
+        NOW,
+    )
+    assert applied.vault.open(first.token_sealed) == DATASET_TOKEN
+    assert first.env_names == {"/access_token": "ACME_DATASET_TOKEN"}
+    assert (second.name, second.configured, second.token_sealed, second.seen) == (None, True, None, {"name": "Old"})
+    assert applied(GOOD.replace('"Acme CRM"', '"Acme"'), ACME_DATASET_TOKEN="EAAB1new") == [
+        "dataset 900000000000001: name changed, access_token changed"
+    ]
+    assert applied(GOOD.replace("$ACME_DATASET_TOKEN", "$OTHER"), OTHER="EAAB1new") == [
+        "dataset 900000000000001: name changed, access_token from $OTHER"
+    ]
+    table = '[[datasets]]\nid = "900000000000001"\nname = "Acme CRM"\naccess_token = "$ACME_DATASET_TOKEN"\n\n'
+    without = GOOD.replace(table, "")
+    assert applied(without) == ["dataset 900000000000001: removed"]
+    ids = {row.dataset_id: row.id for row in applied.rows(Dataset)}
+    assert ids == {first.dataset_id: first.id, second.dataset_id: second.id}
+    gone = next(row for row in applied.rows(Dataset) if row.id == first.id)
+    assert (gone.configured, gone.token_sealed, gone.env_names) == (False, None, None)
+    assert applied(without) == []
+    assert applied(GOOD) == ["dataset 900000000000001: added"]
+    assert {row.dataset_id: row.id for row in applied.rows(Dataset)} == ids
+    moved = '[[datasets]]\nid = "900000000000002"\n'
+    assert applied(GOOD.replace(table, "").replace(moved, moved + table)) == ["datasets: in another order"]
 
 
 def test_the_second_time_nothing_is_written(engine: Engine, clock: Clock) -> None:
@@ -249,6 +288,8 @@ def test_what_is_not_named_is_removed_and_comes_back(applied: Applier, clock: Cl
         "route (pages 112; forms 333333333333333): removed",
         "mapping crm (forms *): removed",
         "mapping crm (forms 333333333333333): removed",
+        "dataset 900000000000001: removed",
+        "dataset 900000000000002: removed",
         "funnel crm (dataset 900000000000001): removed",
         "funnel * (dataset 900000000000002; business_messaging): removed",
     ]
@@ -353,6 +394,7 @@ def test_a_lost_key_is_mended_by_applying_again(applied: Applier) -> None:
         "connection crm: settings sealed anew",
         "connection second: settings sealed anew",
         "notifier sales: urls sealed anew",
+        "dataset 900000000000001: access_token changed",
     ]
     assert applied(GOOD) == []
 
@@ -489,5 +531,5 @@ def test_two_at_once_end_as_one(engine: Engine, clock: Clock) -> None:
         told = list(pool.map(lambda writer: writer.write(lambda s: apply(s, config, applied.vault, clock())), writers))
     for writer in writers:
         writer.close()
-    assert sorted(len(changes) for changes in told) == [0, 0, 11]
+    assert sorted(len(changes) for changes in told) == [0, 0, 13]
     assert len(applied.rows(Page)) == 2

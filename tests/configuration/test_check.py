@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from configuration_samples import ENVIRON, GOOD, MAIL, SECRET, SECRETS, SLACK, TOKEN
+from configuration_samples import DATASET_TOKEN, ENVIRON, GOOD, MAIL, SECRET, SECRETS, SLACK, TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +66,14 @@ def test_a_good_file_becomes_a_configuration() -> None:
         (("112",), ("333333333333333",)),
     ]
     assert config.mappings[1].fields == {"first_name": "{first_name}", "a.b": "{labels.budget}"}
+    crm_dataset, messages = config.datasets
+    assert (crm_dataset.dataset_id, crm_dataset.name, crm_dataset.access_token) == (
+        "900000000000001",
+        "Acme CRM",
+        DATASET_TOKEN,
+    )
+    assert crm_dataset.env_names == {"/access_token": "ACME_DATASET_TOKEN"}
+    assert (messages.name, messages.access_token) == (None, None)
     assert config.funnels[0].stages[2:] == (StageEntry("won", "Purchase", "required"), StageEntry("lost"))
 
 
@@ -170,6 +178,7 @@ WROTE = f"{FUNNEL}route = 'business_messaging'\n".replace("Raw Lead", "LeadSubmi
     [
         (FUNNEL.replace("'Purchase'", "'purchase'"), "13: funnel #1, stages #2.event: is nearly a standard name"),
         (FUNNEL.replace(", event = 'Raw Lead'", ""), "13: funnel #1, stages: sends one event only"),
+        ("[[datasets]]\nid = '8'\n", "10: dataset 8: no funnel and no Page names it, so nothing goes there"),
         (
             FUNNEL + "route = 'other'\nraw_event = 'Raw Lead'",
             "15: funnel #1, raw_event: is for the moment an instant form arrives, and such leads do not go by the route other",
@@ -207,6 +216,7 @@ def test_doubts_about_funnels(funnels: str, words: str) -> None:
 @pytest.mark.parametrize(
     "funnels",
     [
+        FUNNEL + "[[datasets]]\nid = '9'\n",
         FUNNEL + FUNNEL.replace("'9'", "'8'") + FUNNEL + "route = 'other'",
         FUNNEL + "when = { owner_id = '7', pipeline = 'b2b', page = ['1', '*'], form = '3' }",
         FUNNEL + "when = { owner = ['7', '9'] }\n" + FUNNEL + "when = { owner = '8' }\n",
@@ -368,6 +378,7 @@ TOKENS = st.sampled_from(
         "[[routes]]",
         "[[mappings]]",
         "[[funnels]]",
+        "[[datasets]]",
         "[pages]",
         "[connections.settings]",
         "[mappings.fields]",
@@ -486,7 +497,7 @@ KEYS = st.sampled_from(
     ]
 )
 ROWS = st.tuples(
-    st.sampled_from(["pages", "connections", "notifiers", "routes", "mappings", "funnels"]),
+    st.sampled_from(["pages", "connections", "notifiers", "routes", "mappings", "funnels", "datasets"]),
     st.dictionaries(KEYS, VALUES, max_size=5),
 ).map(lambda row: f"[[{row[0]}]]\n" + "".join(f"{key} = {value}\n" for key, value in row[1].items()))
 

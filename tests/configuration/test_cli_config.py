@@ -52,7 +52,10 @@ def run(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_check_a_good_file(run: Run) -> None:
     result = run("check", "good.toml")
     assert result.exit_code == 0
-    assert result.stdout == "good.toml is fine: 2 Pages, 2 connections, 1 notifier, 2 routes, 2 mappings, 2 funnels.\n"
+    assert (
+        result.stdout
+        == "good.toml is fine: 2 Pages, 2 connections, 1 notifier, 2 routes, 2 mappings, 2 datasets, 2 funnels.\n"
+    )
 
 
 def test_check_tells_mistakes_as_compilers_do(run: Run) -> None:
@@ -111,11 +114,11 @@ def test_apply_dry_run_again_and_export(run: Run, settings: Settings) -> None:
     dry = run("apply", "good.toml", "--dry-run")
     assert dry.exit_code == 0
     assert dry.stdout.splitlines()[0] == "Page 111111111111111: added"
-    assert dry.stdout.splitlines()[-1] == "11 changes would be made; nothing was changed (--dry-run)."
+    assert dry.stdout.splitlines()[-1] == "13 changes would be made; nothing was changed (--dry-run)."
     real = run("apply", "good.toml")
     assert real.exit_code == 0
     assert real.stdout.splitlines()[:-1] == dry.stdout.splitlines()[:-1]
-    assert real.stdout.splitlines()[-1] == "11 changes made."
+    assert real.stdout.splitlines()[-1] == "13 changes made."
     assert run("apply", "good.toml").stdout == "Nothing to change: leadloop works as the file says.\n"
     exported = run("export")
     assert exported.exit_code == 0
@@ -135,7 +138,7 @@ def test_an_export_can_be_applied(run: Run, settings: Settings) -> None:
 def test_apply_for_programs(run: Run, settings: Settings) -> None:
     upgrade_database(settings)
     told = json.loads(run("apply", "good.toml", "--json", "--dry-run").stdout)
-    assert (told["ok"], told["applied"], len(told["changes"])) == (True, False, 11)
+    assert (told["ok"], told["applied"], len(told["changes"])) == (True, False, 13)
     told = json.loads(run("apply", "good.toml", "--json").stdout)
     assert (told["ok"], told["applied"]) == (True, True)
     assert told["changes"][2] == {"kind": "connection", "name": "crm", "action": "added", "details": []}

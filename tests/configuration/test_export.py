@@ -68,8 +68,8 @@ def test_secrets_in_the_clear_are_masked_and_an_apply_refuses_the_mask(sqlite_en
     assert 'access_token = "••••"' in text
     assert 'urls = ["slack://••••", "mailtos://••••"]' in text
     mistakes = check_text(text, NAMED_ENVIRON).mistakes
-    # Two tokens, two secrets, a header (the adapter calls headers secret), four addresses.
-    assert len(mistakes) == 9
+    # Three tokens, two secrets, a header (the adapter calls headers secret), four addresses.
+    assert len(mistakes) == 10
     assert all("mask of an export" in mistake.message for mistake in mistakes)
 
 
