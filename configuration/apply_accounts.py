@@ -112,6 +112,7 @@ def _new_notifier(entry: NotifierEntry, position: int, vault: Vault, now: dateti
         urls_sealed=vault.seal(canonical(entry.urls)),
         env_names=dict(entry.env_names) or None,
         template=entry.template,
+        admin=entry.admin,
         changed_at=now,
         position=position,
     )
@@ -127,6 +128,9 @@ def _change_notifier(row: Notifier, entry: NotifierEntry, vault: Vault, now: dat
     if row.template != entry.template:
         details += ("template changed",)
         row.template = entry.template
+    if row.admin != entry.admin:
+        details += ("admin changed",)
+        row.admin = entry.admin
     if details:
         row.changed_at = _later(now, row.changed_at)
     return details

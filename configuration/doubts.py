@@ -77,7 +77,7 @@ def _unreached(rows: list[Row]) -> Found:
     for table in ("connections", "notifiers"):
         reached = {name for route in routes for name in route.names(table)}
         for row in rows_of(rows, table):
-            if row.good["name"] not in reached:
+            if row.good["name"] not in reached and not row.good.get("admin"):
                 yield row, (), Fault("no route names it, so nothing goes there", f"name it in a route's {table}")
     taken = {page for route in routes for page in route.names("pages") or ["*"]}
     for row in rows_of(rows, "pages"):

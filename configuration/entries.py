@@ -33,6 +33,7 @@ class NotifierEntry:
     name: str
     urls: tuple[str, ...] = field(repr=False)
     template: str | None = None
+    admin: bool = False
     env_names: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -100,7 +100,7 @@ def _notifier(row: Notifier, vault: Vault) -> dict[str, Any]:
     shown = [
         _source(row.env_names, pointer((index,))) or f"{scheme_of(url)}://{MASK}" for index, url in enumerate(urls)
     ]
-    return {"name": row.name, "urls": shown} | _plain(row, "template")
+    return {"name": row.name, "urls": shown} | _plain(row, "template") | ({"admin": True} if row.admin else {})
 
 
 def _funnel(row: Funnel) -> dict[str, Any]:

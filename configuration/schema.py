@@ -116,7 +116,7 @@ class ConnectionSchema(TableSchema):
 
 
 class NotifierSchema(TableSchema):
-    """People who are rung together when a lead arrives, through Apprise."""
+    """People who are rung together when a lead arrives, or when something needs a person, through Apprise."""
 
     name = Word(check_name, required=True, example='name = "sales"', metadata=says("What routes call it."))
     urls = Words(
@@ -132,6 +132,14 @@ class NotifierSchema(TableSchema):
         check_template,
         example='template = "New lead: {full_name} {phone} ({form_name}, {ad_name})"',
         metadata=says("The text of the alert; without one it tells name, phone, answers, ad, form and Page."),
+    )
+    admin = Switch(
+        example="admin = true",
+        metadata=says(
+            "`true`: these are also rung when something waits for a person (a token that is dead, a CRM that refuses)."
+            " Default: `false`.",
+            off=True,
+        ),
     )
 
 

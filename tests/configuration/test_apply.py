@@ -195,6 +195,24 @@ def test_datasets_keep_their_rows(engine: Engine, clock: Clock) -> None:
     assert applied(GOOD.replace(table, "").replace(moved, moved + table)) == ["datasets: in another order"]
 
 
+def test_a_notifier_of_the_admins(engine: Engine, clock: Clock) -> None:
+    applied = Applier(engine, clock)
+    applied(GOOD)
+    assert [row.admin for row in applied.rows(Notifier)] == [False]
+    clock.forward(minutes=1)
+    name = 'name = "sales"\n'
+    assert applied(GOOD.replace(name, name + "admin = true\n")) == ["notifier sales: admin changed"]
+    assert [(row.admin, row.changed_at) for row in applied.rows(Notifier)] == [(True, clock())]
+    assert applied(GOOD.replace(name, name + "admin = false\n")) == ["notifier sales: admin changed"]
+    assert applied(GOOD) == []
+    applied("pages = []")
+    told = applied(GOOD.replace(name, name + "admin = true\n"))
+    assert "notifier sales: in the file again, admin changed" in told
+    assert [row.admin for row in applied.rows(Notifier)] == [True]
+    applied("pages = []\n[[notifiers]]\nname = 'new'\nurls = ['$SALES_SLACK_URL']\nadmin = true")
+    assert [row.name for row in applied.rows(Notifier) if row.admin and row.removed_at is None] == ["new"]
+
+
 def test_the_second_time_nothing_is_written(engine: Engine, clock: Clock) -> None:
     applied = Applier(engine, clock)
     applied(GOOD)

@@ -158,6 +158,15 @@ def test_warnings(text: str, words: str) -> None:
     assert told.startswith(words)
 
 
+def test_only_a_notifier_of_the_admins_needs_no_route() -> None:
+    notifier = "[[notifiers]]\nname = 'ops'\nurls = ['$SALES_SLACK_URL']\n"
+    text = PAGE + CONNECTION + ROUTE + notifier
+    assert warnings_of(text + "admin = true") == []
+    for other in (text, text + "admin = false"):
+        (told,) = warnings_of(other)
+        assert told.startswith("10: notifier ops: no route names it")
+
+
 def test_no_warning_where_all_is_as_it_should_be() -> None:
     assert warnings_of(f"[[pages]]\nid = '1'\n{CONNECTION}{ROUTE}", ENVIRON | {"META_ACCESS_TOKEN": "t"}) == []
     wide_after_narrow = f"{PAGE}{CONNECTION}{ROUTE}pages = ['1']\n{ROUTE}"
@@ -488,6 +497,7 @@ KEYS = st.sampled_from(
         "route",
         "raw_event",
         "advance_only",
+        "admin",
         "fill_skipped",
         "lead_event_source",
         "when",

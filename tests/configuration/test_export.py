@@ -93,6 +93,14 @@ def test_keys_of_a_funnel_are_written_in_the_order_of_the_documentation(sqlite_e
     assert second["stages"][0]["predicted_value"] == "1200.10"
 
 
+def test_only_a_notifier_of_the_admins_says_so(sqlite_engine: Engine) -> None:
+    admins = '[[notifiers]]\nname = "ops"\nurls = ["$SALES_SLACK_URL"]\nadmin = true\n'
+    apply_text(sqlite_engine, ALL_NAMED + admins)
+    text = export(sqlite_engine)
+    assert [one.get("admin") for one in tomllib.loads(text)["notifiers"]] == [None, True]
+    assert check_text(text, NAMED_ENVIRON).config == check_text(ALL_NAMED + admins, NAMED_ENVIRON).config
+
+
 def test_what_is_removed_is_not_exported(sqlite_engine: Engine) -> None:
     apply_text(sqlite_engine, ALL_NAMED)
     apply_text(sqlite_engine, "pages = []")
