@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import rich_click as click
@@ -13,13 +14,16 @@ from sqlalchemy.orm import Session
 from configuration.apply import apply
 from configuration.check import Checked, check_file
 from configuration.configured import Change
+from configuration.dataset_changes import find_dataset_changes
 from configuration.entries import Config
 from configuration.export import export_data, export_text
 from configuration.mistakes import Mistake
 from configuration.reading import STDIN
 from configuration.reference import sample_text
 from leadloop.cli.services import make_database, services_for
+from leadloop.errors import SettingsError
 from leadloop.ports import Services
+from leadloop.settings import Settings
 
 MISTAKES = 1
 _STYLES = {"added": "green", "returned": "green", "freed": "green", "removed": "red"}
@@ -42,10 +46,14 @@ def check(ctx: click.Context, file: str | None, as_json: bool) -> None:
 
     FILE is a TOML file, - for standard input; without one it is that of LEADLOOP_CONFIG.
 
+    Where there is a database, it also warns of what a change of dataset would cost.
+
     Exit code 1 when there are mistakes; warnings alone are fine.
     """
     name = _file(ctx, file)
     checked = check_file(name, ctx.obj.settings.environ)
+    if checked.config is not None:
+        checked = _warned(checked, _compare(ctx.obj.settings, checked.config))
     if as_json:
         _print_json(_as_json(name, checked))
     else:
@@ -87,7 +95,8 @@ def apply_(ctx: click.Context, file: str | None, dry_run: bool, as_json: bool) -
         for made in make_database(ctx.obj.settings):
             click.echo(f"Made {made}.", err=True)
     with _services(ctx) as services:
-        changes = _apply(services, checked.config, dry_run=dry_run)
+        changes, warnings = _apply(services, checked.config, dry_run=dry_run)
+    checked = _warned(checked, warnings)
     if as_json:
         told = {"applied": not dry_run, "changes": [change.to_json() for change in changes]}
         _print_json(_as_json(name, checked) | told)
@@ -129,21 +138,35 @@ def _file(ctx: click.Context, file: str | None) -> str:
     return str(name)
 
 
-def _apply(services: Services, wanted: Config, *, dry_run: bool) -> list[Change]:
+def _compare(settings: Settings, wanted: Config) -> list[Mistake]:
+    """What only the database shows; nothing where there is none of this version, since a check needs none."""
+    try:
+        with services_for(settings.with_(redis_url="")) as services, services.read() as session:
+            return find_dataset_changes(session, wanted)
+    except SettingsError:
+        return []
+
+
+def _warned(checked: Checked, warnings: Iterable[Mistake]) -> Checked:
+    return replace(checked, warnings=tuple(sorted({*checked.warnings, *warnings})))
+
+
+def _apply(services: Services, wanted: Config, *, dry_run: bool) -> tuple[list[Change], list[Mistake]]:
     token = services.settings.meta_access_token
 
-    def run(session: Session) -> list[Change]:
-        return apply(session, wanted, services.vault, services.now(), system_token=token)
+    def run(session: Session) -> tuple[list[Change], list[Mistake]]:
+        warnings = find_dataset_changes(session, wanted)
+        return apply(session, wanted, services.vault, services.now(), system_token=token), warnings
 
     if dry_run:
         with Session(services.engine) as session:
-            changes = run(session)
+            found = run(session)
             session.rollback()
-        return changes
-    changes = services.writer.write(run)
+        return found
+    changes, warnings = services.writer.write(run)
     if changes:
         services.bell.ring()
-    return changes
+    return changes, warnings
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from configuration.apply import apply
 from configuration.check import check_file, check_text
-from configuration.configured import Change
+from configuration.dataset_changes import find_dataset_changes
 from configuration.entries import Config
 from leadloop.cli import start_logging
 from leadloop.cli.from_environ import NumberFromEnviron
@@ -187,8 +187,8 @@ def _read_config(settings: Settings, *, for_sandbox: bool) -> Config | None:
     return checked.config
 
 
-def _configure(settings: Settings, config: Config | None, sandbox: RunningSandbox | None) -> list[Change]:
-    """Apply `config`, or the sandbox's own configuration when there is none. Returns what changed."""
+def _configure(settings: Settings, config: Config | None, sandbox: RunningSandbox | None) -> list[str]:
+    """Apply `config`, or the sandbox's own configuration when there is none. Returns what changed, and warnings of it."""
     if config is None and sandbox is not None:
         config = check_text(demo_config(sandbox.options, sandbox.url), settings.environ).config
     if config is None:
@@ -196,10 +196,12 @@ def _configure(settings: Settings, config: Config | None, sandbox: RunningSandbo
     wanted = config
     services = open_services(settings)
 
-    def run(session: Session) -> list[Change]:
+    def run(session: Session) -> list[str]:
         if sandbox is not None:
             refuse_other_database(session, services.vault)
-        return apply(session, wanted, services.vault, services.now(), system_token=settings.meta_access_token)
+        warnings = [f"warning: {warning}" for warning in find_dataset_changes(session, wanted)]
+        changes = apply(session, wanted, services.vault, services.now(), system_token=settings.meta_access_token)
+        return [*map(str, changes), *warnings]
 
     try:
         return services.writer.write(run)
@@ -255,7 +257,7 @@ def _database_label(settings: Settings) -> str:
 
 
 def _tell(
-    host: str, port: int, settings: Settings, sandbox: RunningSandbox | None, changes: list[Change], *, real_app: bool
+    host: str, port: int, settings: Settings, sandbox: RunningSandbox | None, changes: list[str], *, real_app: bool
 ) -> None:
     url = f"http://{host}:{port}"
     program = program_name()

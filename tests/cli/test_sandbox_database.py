@@ -105,6 +105,15 @@ def test_the_sandbox_configures_an_empty_database_and_its_own_again(engine: Engi
     assert _configure(settings, None, sandbox_on(settings)) != []
 
 
+def test_a_start_warns_of_a_change_of_dataset(engine: Engine, database_url: str) -> None:
+    settings = Settings(database_url=database_url, leadloop_secret_keys=(KEY,))
+    before, after = (check_text(f"[[pages]]\nid = '1'\ndataset_id = '{n}'", {}).config for n in "89")
+    assert _configure(settings, before, None) == ["Page 1: added"]
+    changed, warning = _configure(settings, after, None)
+    assert changed == "Page 1: dataset_id changed"
+    assert warning.startswith("warning: Page 1, dataset_id: is 9, and was 8")
+
+
 def test_what_no_key_opens_counts_as_real(engine: Engine, database_url: str) -> None:
     with configured(engine, OWN_ADAPTER):
         other = "YW5vdGhlcmtleWFub3RoZXJrZXlhbm90aGVya2V5YW4="

@@ -127,6 +127,51 @@ def test_apply_dry_run_again_and_export(run: Run, settings: Settings) -> None:
     assert [page["id"] for page in data["pages"]] == ["111111111111111", "112"]
 
 
+def test_a_change_of_dataset_is_warned_of(run: Run, settings: Settings) -> None:
+    upgrade_database(settings)
+    run("apply", "good.toml")
+    moved = GOOD.replace('dataset_id = "900000000000001"', 'dataset_id = "900000000000009"').replace(
+        'id = "900000000000001"', 'id = "900000000000009"'
+    )
+    warnings = [
+        "<stdin>: warning: Page 111111111111111, dataset_id: is 900000000000009, and was 900000000000001",
+        "<stdin>: warning: funnel crm, dataset_id: events of the route conversion_leads go to 900000000000009",
+    ]
+    check = run("check", "-", input=moved)
+    dry = run("apply", "-", "--dry-run", input=moved)
+    told = json.loads(run("check", "-", "--json", input=moved).stdout)
+    assert [warning["line"] for warning in told["warnings"]] == [0, 0]
+    real = run("apply", "-", input=moved)
+    assert (check.exit_code, dry.exit_code, real.exit_code) == (0, 0, 0)
+    for output in (check.stdout, dry.stderr, real.stderr):
+        found = [line for line in output.splitlines() if "warning" in line]
+        assert [line.startswith(words) for line, words in zip(found, warnings, strict=True)] == [True, True]
+    assert "warning" not in run("check", "-", input=moved).stdout
+    assert "warning" not in run("apply", "-", input=moved).stderr
+
+
+@pytest.mark.parametrize(
+    "database_url",
+    [
+        "sqlite:////nowhere/leadloop.db",
+        "sqlite:///none.db",
+        "sqlite:///good.toml",
+        "postgresql+psycopg://x@127.0.0.1:1/x",
+    ],
+)
+def test_check_needs_no_database(run: Run, database_url: str, tmp_path: Path) -> None:
+    result = run("check", "good.toml", database_url=database_url, redis_url="redis://127.0.0.1:1/0")
+    assert (result.exit_code, len(result.stdout.splitlines()), result.stderr) == (0, 1, "")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_check_needs_no_database_of_this_version(run: Run, settings: Settings) -> None:
+    engine = make_engine(settings.database_url)
+    upgrade(engine, "0001")
+    engine.dispose()
+    assert run("check", "good.toml").exit_code == 0
+
+
 def test_an_export_can_be_applied(run: Run, settings: Settings) -> None:
     upgrade_database(settings)
     run("apply", "-", input=ALL_NAMED)
