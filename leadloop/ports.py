@@ -13,6 +13,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.answers import Received
+from leadloop.conversions.datasets import DatasetInfo, DatasetRef
 from leadloop.settings import Settings
 
 Result = TypeVar("Result")
@@ -80,6 +81,14 @@ class EventsGraph(Protocol):
         token: str,
         test_event_code: str | None = None,
     ) -> Received: ...
+
+    def read_dataset(self, dataset_id: str, *, token: str) -> DatasetInfo: ...
+
+    def find_datasets(self, asset_id: str, *, token: str) -> list[DatasetRef]: ...
+
+    def create_dataset(self, asset_id: str, *, token: str, name: str | None = None) -> str: ...
+
+    def read_dataset_quality(self, dataset_id: str, *, token: str, agent_name: str | None = None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from leadloop.conversions.datasets import DatasetInfo, DatasetRef
 from leadloop.errors import LeadloopError
 from leadloop.graph_values import id_text
 from leadloop.http import HttpDoor
 from leadloop.logs import get_logger
 from leadloop.ports import LeadPage
-from meta_graph import fields
+from meta_graph import datasets, fields
 from meta_graph.conversions import Received, send_events
 from meta_graph.door import Ask, GraphDoor
 from meta_graph.errors import (
@@ -224,6 +225,27 @@ class GraphClient:
         """
         dataset_id = _checked_id(dataset_id, "dataset_id")
         return send_events(self._door, dataset_id, events, token=token, test_event_code=test_event_code)
+
+    # --- datasets ----------------------------------------------------------------------------------------------------
+
+    def read_dataset(self, dataset_id: str, *, token: str) -> DatasetInfo:
+        """What Meta shows of a dataset, as far as the token may see it. A token that may only send raises
+        PermissionMissing (100, "Missing Permission"): that says nothing against sending. Raises DatasetNotShown."""
+        return datasets.read_dataset(self._door, _checked_id(dataset_id, "dataset_id"), token)
+
+    def find_datasets(self, asset_id: str, *, token: str) -> list[DatasetRef]:
+        """The dataset of a Page, a WhatsApp Business Account or an Instagram account; none when none was made yet."""
+        return datasets.find_datasets(self._door, _checked_id(asset_id, "asset_id"), token)
+
+    def create_dataset(self, asset_id: str, *, token: str, name: str | None = None) -> str:
+        """The id of its dataset, which is made if there is none. Safe to repeat; `name` is for a new one only."""
+        return datasets.create_dataset(self._door, _checked_id(asset_id, "asset_id"), token, name)
+
+    def read_dataset_quality(self, dataset_id: str, *, token: str, agent_name: str | None = None) -> Json:
+        """Meta's Dataset Quality: lists `web` and `offline` of objects with an event_name, as in facts §8.1 and §8.2. {} is
+        nothing to see: no such events (it tells none of CRM and messaging events), or no rights. `agent_name`: only what
+        was sent by that partner_agent ("leadloop")."""
+        return datasets.read_dataset_quality(self._door, _checked_id(dataset_id, "dataset_id"), token, agent_name)
 
     # --- lists and field lists ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ The token goes into the Authorization header, never into a URL. Source: Meta ing
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from leadloop.conversions.answers import EventRefused
@@ -44,6 +44,14 @@ class Ask:
     @property
     def about(self) -> str:
         return f"{self.of} {self.object_id}" if self.object_id else ""
+
+    @property
+    def rests(self) -> str | None:
+        """What a limit of its own lets rest: not a Page that was only asked for its dataset, whose leads are read on."""
+        return None if self.of == "account" else self.object_id
+
+    def with_params(self, **more: str) -> "Ask":
+        return replace(self, params={**self.params, **more})
 
 
 class GraphDoor:
@@ -129,8 +137,8 @@ class GraphDoor:
             log.warning("graph_version_differs", asked=self._version, served=served[:20])
 
     def _note_limit(self, limit: RateLimited, ask: Ask) -> None:
-        if not limit.of_ads and (limit.app_wide or ask.object_id is not None):
-            about = None if limit.app_wide else ask.object_id
+        if not limit.of_ads and (limit.app_wide or ask.rests is not None):
+            about = None if limit.app_wide else ask.rests
             self._on_usage(UsageHint(about, FULL_PERCENT, limit.retry_after_s))
 
 
@@ -141,9 +149,9 @@ def _parse(answer: HttpAnswer, ask: Ask) -> Json:
 
 
 def _usage(answer: HttpAnswer, ask: Ask) -> list[UsageHint]:
-    if ask.of == "Page" or ask.object_id is None:
+    if ask.of == "Page":
         return parse_usage(answer.headers, ask.object_id)
-    return parse_dataset_usage(answer.headers, ask.object_id)
+    return parse_dataset_usage(answer.headers, ask.rests)
 
 
 def _counted_as(caught: LeadloopError) -> str:

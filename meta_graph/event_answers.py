@@ -24,6 +24,7 @@ from meta_graph.event_errors import parse_blame, parse_details
 from meta_graph.event_rules import (
     DATASET_RULES,
     EVENT_RULES,
+    LINKED_RULES,
     MAYBE_STORED_RULE,
     MISSING_PERMISSION_RULE,
     OUR_PARAMETER_RULE,
@@ -36,6 +37,7 @@ from meta_graph.rules import PROOF_RULE, Rule
 from meta_graph.usage import dataset_regain_s
 
 EVENTS = "events"  # the edge that takes events
+TABLES = {EVENTS: EVENT_RULES, "linked_dataset": LINKED_RULES, "create_dataset": LINKED_RULES}
 _BESIDE = ("partner_agent", "test_event_code", "namespace_id", "upload_id", "upload_tag", "upload_source")
 
 
@@ -75,7 +77,7 @@ def find_rule(error: ErrorBody, body: Any, edge: str, status: int) -> Rule | Non
     """The rule for an error; None for what is no error of Graph's. Codes come before everything that Meta writes."""
     if error.about_proof:
         return PROOF_RULE
-    table = EVENT_RULES if edge == EVENTS else DATASET_RULES
+    table = TABLES.get(edge, DATASET_RULES)
     rule = next((rule for rule in table if rule.fits(error.code, error.subcode, edge)), None)
     vague = rule is None or (error.code == 100 and not rule.subcodes)
     if not vague:

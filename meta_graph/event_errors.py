@@ -70,25 +70,31 @@ def clean_words(text: Any) -> str | None:
     return mask(whole)[:LONGEST_TEXT] if whole else None
 
 
-def clean_json(value: Any, depth: int = 0) -> Any:
-    """An answer of Meta's, bounded and masked: texts, lists and objects are cut, and what is too deep becomes None."""
+def clean_json(value: Any, *, deepest: int = DEEPEST, numbers: bool = False) -> Any:
+    """An answer of Meta's, bounded and masked: texts, lists and objects are cut, what is too deep becomes None, and so does
+    what JSON has no number for. `numbers`: those of more than six digits are counts, and nobody's phone."""
     if isinstance(value, str):
         return clean_words(value) or ""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return (
-            value if -(10**6) < value < 10**6 else clean_words(str(value)[:40])
-        )  # such as NaN, or a number of a phone
-    if depth >= DEEPEST:
+        return _clean_number(value, keep=numbers)
+    if deepest <= 0:
         return None
     if isinstance(value, list):
-        return [clean_json(one, depth + 1) for one in value[:MOST_ITEMS]]
+        return [clean_json(one, deepest=deepest - 1, numbers=numbers) for one in value[:MOST_ITEMS]]
     if isinstance(value, dict):
         return {
-            (clean_words(name) or "")[:80]: clean_json(one, depth + 1) for name, one in list(value.items())[:MOST_ITEMS]
+            (clean_words(name) or "")[:80]: clean_json(one, deepest=deepest - 1, numbers=numbers)
+            for name, one in list(value.items())[:MOST_ITEMS]
         }
     return None
+
+
+def _clean_number(value: float, *, keep: bool) -> float | str | None:
+    if not -(10**15) < value < 10**15:  # nor NaN
+        return None
+    return value if keep or -(10**6) < value < 10**6 else mask(str(value))
 
 
 def mask(text: str) -> str:

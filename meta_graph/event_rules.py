@@ -45,6 +45,10 @@ REGION = (
     " Else correct the event or the funnel, or report the code with the fbtrace_id."
 )
 OURS = "Report it with the fbtrace_id: it is a mistake of leadloop's, or META_GRAPH_URL and META_GRAPH_VERSION lead elsewhere."
+OWNER = (
+    "Compare the id with Meta's: of WhatsApp it is the WhatsApp Business Account's, not the number's. Then Business settings >"
+    " Accounts: assign your system user to the Page or account, and make its token anew."
+)
 UNSURE = (
     "Look in Events Manager whether the events are there; metastatus.com shows Meta's own outages. leadloop sends them again"
     " only where Meta drops second copies."
@@ -206,6 +210,11 @@ REFUSED = (
     ),
 )
 
+NO_DATASET = (  # of the Dataset Quality API; whether its number is a code or a subcode is not known: facts §8.2
+    Rule(2044055, DatasetNotShown, "Meta shows no such dataset to the token", ASSIGN, scope="page"),
+    Rule(100, DatasetNotShown, "Meta shows no such dataset to the token", ASSIGN, frozenset([2044055]), scope="page"),
+)
+
 EVENT_RULES: tuple[Rule, ...] = (
     *LIMITS,
     Rule(1, EventsUnanswered, "Graph had an unknown error", UNSURE, answered=True, maybe_stored=True),
@@ -225,9 +234,13 @@ DATASET_RULES: tuple[Rule, ...] = (
     *RIGHTS,
     *REQUEST,
     *NOT_SHOWN,
-    Rule(2044055, DatasetNotShown, "Meta shows no such dataset to the token", ASSIGN, scope="page"),
-    Rule(100, DatasetNotShown, "Meta shows no such dataset to the token", ASSIGN, frozenset([2044055]), scope="page"),
+    *NO_DATASET,
     Rule(100, BadRequest, "Graph does not accept a parameter of the call", OURS),
+)
+LINKED_RULES: tuple[Rule, ...] = (  # asked of a Page or an account: which dataset is yours?
+    Rule(100, DatasetNotShown, "Meta shows no such Page or account to the token", OWNER, frozenset([33]), scope="page"),
+    Rule(803, DatasetNotShown, "Meta says that this Page or account does not exist", OWNER, scope="page"),
+    *DATASET_RULES,
 )
 
 # What the tables cannot say, since it is not the code that tells.

@@ -49,14 +49,14 @@ def parse_usage(headers: Mapping[str, str], page_id: str | None) -> list[UsageHi
     return list(found.values())
 
 
-def parse_dataset_usage(headers: Mapping[str, str], dataset_id: str) -> list[UsageHint]:
-    """The hints of an answer about a dataset, at most one for the app and one for the dataset.
+def parse_dataset_usage(headers: Mapping[str, str], dataset_id: str | None) -> list[UsageHint]:
+    """The hints of an answer about a dataset, at most one for the app and one for the dataset, if one is named.
 
     Its calls are counted against an ad account, which the headers name and nobody else needs: what is used up there rests
     this dataset, and no lead. Source: Meta conversions facts §1.5, §1.8.
     """
     found: dict[str | None, UsageHint] = {}
-    for hint in (*_app(headers), *_ads(headers, dataset_id)):
+    for hint in (*_app(headers), *(_ads(headers, dataset_id) if dataset_id else ())):
         found[hint.page_id] = _worse(found.get(hint.page_id), hint)
     return list(found.values())
 

@@ -24,7 +24,7 @@ from meta_graph.errors import (
     UnknownGraphError,
 )
 from meta_graph.event_answers import parse_answer
-from meta_graph.event_rules import DATASET_RULES, EVENT_RULES
+from meta_graph.event_rules import DATASET_RULES, EVENT_RULES, LINKED_RULES
 from meta_graph.rules import CHECK_APP, RETRIES, WAITS, Rule
 
 DATASET = "dataset 900000000000001"
@@ -347,6 +347,15 @@ def test_what_a_dataset_refuses_to_show_holds_up_no_event(
     assert (type(error), error.scope, error.code) == (kind, "item", ours)
 
 
+@pytest.mark.parametrize("edge", ["linked_dataset", "create_dataset"])
+def test_a_page_that_is_not_shown_is_not_called_a_dataset(edge: str) -> None:
+    for code, subcode in ((100, 33), (803, None)):
+        error = raised(envelope(code, subcode), edge=edge)
+        assert (type(error), error.scope) == (DatasetNotShown, "item")
+        assert "Page or account" in error.message
+        assert "WhatsApp Business Account" in error.action
+
+
 def test_a_dead_token_and_a_limit_are_the_same_everywhere() -> None:
     assert raised(envelope(190, 463), edge="dataset").scope == "lane"
     assert raised(envelope(80004), edge="dataset").scope == "lane"
@@ -448,6 +457,7 @@ SECTIONS = {
     event_rules.GRANT_EVENTS: "[give the right](#give-the-right)",
     event_rules.READ_META: "[Meta's own words](#metas-own-words)",
     event_rules.REGION: "[Meta's own words](#metas-own-words)",
+    event_rules.OWNER: "[compare the ids](#compare-the-ids)",
     event_rules.UNSURE: "[unknown](#unknown)",
     event_rules.OURS: "[report it](#report-it)",
     CHECK_APP: "[app secret](#the-app-secret)",
@@ -486,8 +496,9 @@ def lines() -> list[str]:
         line(event_rules.OUR_PARAMETER_RULE, "100 about `partner_agent` or `test_event_code`"),
         line(event_rules.REFUSED_RULE, "100 with any other subcode, or none"),
     ]
-    more = [line(rule, edge="dataset") for rule in DATASET_RULES if rule not in EVENT_RULES]
-    return [line(rule) for rule in EVENT_RULES] + wordings + more
+    told = [rule for rule in DATASET_RULES if rule not in EVENT_RULES]
+    told += [rule for rule in LINKED_RULES if rule not in DATASET_RULES]
+    return [line(rule) for rule in EVENT_RULES] + wordings + [line(rule, edge="dataset") for rule in told]
 
 
 def test_the_docs_are_the_tables() -> None:
