@@ -9,11 +9,11 @@ from typing import Any
 
 from leadloop import __version__
 from leadloop.conversions.answers import EventRefused, EventsUnanswered, Received
-from leadloop.errors import LeadloopError, Retryable
+from leadloop.errors import Retryable
 from leadloop.http import Unanswered, build_json
 from meta_graph.door import Ask, GraphDoor
-from meta_graph.errors import GarbageAnswer, parse_trace
-from meta_graph.event_answers import EVENTS, unanswered
+from meta_graph.errors import parse_trace
+from meta_graph.event_answers import EVENTS, count_received, unanswered
 from meta_graph.event_errors import MOST_ITEMS, clean_json, clean_words
 
 __all__ = ["MOST_EVENTS", "PARTNER_AGENT", "EventRefused", "EventsUnanswered", "Received", "send_events"]
@@ -41,7 +41,7 @@ def send_events(
     form = build_form(events, test_event_code=test_event_code)
     ask = Ask("POST", f"{dataset_id}/events", form, EVENTS, dataset_id, "dataset", times)
     try:
-        return parse_received(door.call(ask, token), about=ask.about)
+        return parse_received(door.call(ask, token))
     except Unanswered as caught:
         raise unanswered(caught, maybe_stored=True) from caught
     except Retryable as caught:
@@ -64,18 +64,15 @@ def build_form(events: Sequence[Mapping[str, Any]], *, test_event_code: str | No
     return {"data": data, "partner_agent": PARTNER_AGENT} | ({"test_event_code": code} if code else {})
 
 
-def parse_received(answer: Mapping[str, Any], *, about: str) -> Received:
-    """What Meta says it has received. Raises EventsUnanswered (maybe stored) when the answer does not say how many."""
-    events = answer.get("events_received")
-    if isinstance(events, str) and events.isascii() and events.isdigit() and len(events) <= 6:
-        events = int(events)
-    if not isinstance(events, int) or isinstance(events, bool) or not 0 <= events <= 10**6:
-        raise unanswered(_no_count(about), maybe_stored=True)
+def parse_received(answer: Mapping[str, Any]) -> Received:
+    """What a good answer tells; one that says how many events were received (see event_answers.parse_answer)."""
     messages = answer.get("messages")
     told = messages if isinstance(messages, list) else [messages]
-    remarks = [clean_words(one if isinstance(one, str) else json.dumps(one)) for one in told[:MOST_ITEMS] if one]
+    remarks = [
+        clean_words(one if isinstance(one, str) else json.dumps(clean_json(one))) for one in told[:MOST_ITEMS] if one
+    ]
     return Received(
-        events=events,
+        events=count_received(answer) or 0,
         fbtrace_id=parse_trace(answer.get("fbtrace_id")),
         remarks=tuple(one for one in remarks if one),
         answer=_keep(answer),
@@ -87,13 +84,3 @@ def _keep(answer: Mapping[str, Any]) -> dict[str, Any]:
     if len(json.dumps(kept)) > LARGEST_KEPT:
         kept = {name: kept[name] for name in ("events_received", "fbtrace_id") if name in kept}
     return kept | ({"fbtrace_id": trace} if (trace := parse_trace(answer.get("fbtrace_id"))) else {})
-
-
-def _no_count(about: str) -> LeadloopError:
-    return GarbageAnswer(
-        f"Graph's answer does not say how many events it has received ({about}).",
-        code="graph_garbage",
-        action="Look in Events Manager whether the events are there; if it stays so, report it.",
-        outage=True,
-        answered=True,
-    )

@@ -4,6 +4,7 @@ Whether the events may be stored all the same is decided here; why so: docs/deci
 request is answered 4xx and that one bad event fails all of it (Meta conversions facts §1.4, §1.5, §1.6, read 2026-11-26).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from leadloop.conversions.answers import EventRefused, EventsUnanswered
@@ -60,15 +61,23 @@ def parse_answer(answer: HttpAnswer, *, about: str, edge: str) -> dict[str, Any]
         raise _unreadable(answer, "JSON that is no object", about, edge)
     if not 200 <= answer.status < 300:
         raise _unreadable(answer, "no error code", about, edge)
+    if edge == EVENTS and count_received(body) is None:
+        raise _unreadable(answer, "no count of the events it has received", about, edge)
     return body
+
+
+def count_received(body: Mapping[str, Any]) -> int | None:
+    """How many events Meta says it has received, None when it does not say."""
+    events = body.get("events_received")
+    if isinstance(events, str) and events.isascii() and events.isdigit() and len(events) <= 6:
+        events = int(events)
+    return events if isinstance(events, int) and not isinstance(events, bool) and 0 <= events < 10**6 else None
 
 
 def unanswered(made: LeadloopError, *, maybe_stored: bool) -> EventsUnanswered:
     """The same news, with what it means for the events."""
-    answered = bool(getattr(made, "answered", False))
-    found = EventsUnanswered(
-        made.message, code=made.code, action=made.action, scope=made.scope, maybe_stored=maybe_stored, answered=answered
-    )
+    action = f"{UNSURE} {made.action}".strip() if maybe_stored else made.action
+    found = EventsUnanswered(made.message, code=made.code, action=action, scope=made.scope, maybe_stored=maybe_stored)
     found.details = made.details
     return found
 
@@ -170,7 +179,4 @@ def _unreadable(answer: HttpAnswer, what: str, about: str, edge: str) -> Leadloo
     made.details = {"http_status": answer.status}
     if edge != EVENTS or not isinstance(made, GarbageAnswer):
         return made
-    found = unanswered(made, maybe_stored=not 300 <= answer.status < 500)
-    if found.maybe_stored:
-        found.action = f"{UNSURE} {found.action}"
-    return found
+    return unanswered(made, maybe_stored=not 300 <= answer.status < 500)

@@ -1,7 +1,8 @@
 """Lanes that rest: a Page at Graph, a connection, a notifier that asked for rest or cannot work until somebody acts.
 
-Names: `graph` (the whole app), `graph:<page_id>`, `crm:<connection id>`, `alert:<notifier id>:<target>` (one address, so
-that a dead one does not silence its neighbours). A lane without a row is free. `graph` resting makes every `graph:…` rest.
+Names: `graph` (the whole app), `graph:<page or dataset id>`, `crm:<connection id>`, `alert:<notifier id>:<target>` (one
+address, so that a dead one does not silence its neighbours). A lane without a row is free. `graph` resting makes every
+`graph:…` rest.
 """
 
 from collections.abc import Mapping
@@ -43,8 +44,9 @@ class LaneState:
     failures: int
 
 
-def graph_lane(page_id: str) -> str:
-    return f"graph:{page_id}"
+def graph_lane(object_id: str) -> str:
+    """Of a Page, or of a dataset: Meta gives no two things the same id."""
+    return f"graph:{object_id}"
 
 
 def crm_lane(connection_id: int) -> str:

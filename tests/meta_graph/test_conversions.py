@@ -201,18 +201,22 @@ def test_without_a_token_nothing_is_sent() -> None:
 
 @pytest.mark.parametrize(("told", "events"), [(0, 0), (1, 1), (999, 999), ("7", 7)])
 def test_the_count_is_metas(told: Any, events: int) -> None:
-    assert parse_received({"events_received": told}, about="dataset 9").events == events
+    assert parse_received({"events_received": told}).events == events
 
 
 @pytest.mark.parametrize("told", [None, -1, 1.0, True, False, "", "one", "-1", "1.0", [], {}, 10**9, "9" * 5_000, "٣"])
 def test_without_a_count_nobody_knows(told: Any) -> None:
-    error = raised(lambda: parse_received({"events_received": told, "fbtrace_id": "A"}, about="dataset 9"))
+    with raw_server(answering({"events_received": told, "fbtrace_id": "A"})) as server:
+        client = Client(server.url(""))
+        error = raised(client.quickly)
     assert (type(error), error.code, error.maybe_stored, error.outage) == (
         EventsUnanswered,
         "graph_garbage",
         True,
         True,
     )
+    assert "Events Manager" in error.action
+    assert client.calls == [("events", "graph_garbage", DATASET)]
 
 
 def test_remarks_are_kept_without_what_may_be_of_a_person() -> None:
@@ -222,7 +226,7 @@ def test_remarks_are_kept_without_what_may_be_of_a_person() -> None:
         "fbtrace_id": "not a trace!",
         "more": {"zoe@example.com": [905321234567, 1e400, {"deep": {"deep": {"deep": {"deep": {"deep": 1}}}}}]},
     }
-    received = parse_received(answer, about="dataset 9")
+    received = parse_received(answer)
     assert received.fbtrace_id is None
     assert received.remarks[0] == "em [e-mail] is odd"
     kept = json.dumps([received.remarks, received.answer])
@@ -231,17 +235,20 @@ def test_remarks_are_kept_without_what_may_be_of_a_person() -> None:
         assert secret not in repr(received)
 
 
-@pytest.mark.parametrize("messages", ["a word", {"a": 1}, 7, True, None, [["x"] * 10] * 1_000])
+DEEP: Any = []
+for _ in range(900):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("messages", [[DEEP], {"a": DEEP}, "a word", {"a": 1}, 7, True, None, [["x"] * 10] * 1_000])
 def test_remarks_of_any_shape(messages: Any) -> None:
-    received = parse_received({"events_received": 1, "messages": messages}, about="dataset 9")
+    received = parse_received({"events_received": 1, "messages": messages})
     assert len(received.remarks) <= 50
     assert all(len(one) <= 500 for one in received.remarks)
 
 
 def test_a_huge_answer_is_not_kept_whole() -> None:
-    received = parse_received(
-        {"events_received": 1, "x": [["y" * 500] * 50] * 50, "fbtrace_id": "A1"}, about="dataset 9"
-    )
+    received = parse_received({"events_received": 1, "x": [["y" * 500] * 50] * 50, "fbtrace_id": "A1"})
     assert received.answer == {"events_received": 1, "fbtrace_id": "A1"}
 
 
@@ -341,6 +348,7 @@ def test_what_went_out_without_an_answer_may_be_stored(handle: Callable[[Talk], 
     assert (type(error), error.code, error.maybe_stored) == (EventsUnanswered, code, True)
     assert isinstance(error, Retryable)
     assert error.outage
+    assert "Events Manager" in error.action
     verdict = judge(error, attempts=1, added_at=NOON, now=NOON, policy=POLICY)
     assert (verdict.state, verdict.outage) == ("open", True)
 
