@@ -97,7 +97,10 @@ def _lead_json(state: SandboxState, lead: Lead) -> Json:
 
 
 def _journey_json(journey: Journey) -> Json:
-    """When each hop was first reached, how often, and milliseconds since the webhook was sent (or the form filled)."""
+    """When each hop was first reached, how often, and milliseconds since the webhook was sent (or the form filled).
+
+    Below zero: leadloop was there before the notice, as when it reads Meta's list of leads while the notice waits.
+    """
     start = journey.at("sent") or journey.submitted_at
     hops: Json = {}
     for hop in HOPS:
