@@ -12,8 +12,6 @@ from store.sql import Prepared, table_of
 
 _delivery, _notice, _work = table_of(Delivery), table_of(Notice), table_of(Work)
 
-RINGING_AGAIN = "alert_ringing_again"  # a notice's code while its second ring is under way
-
 
 def _update(table: Any, names: tuple[str, ...], **fixed: Any) -> Prepared:
     values = {name: bindparam("new_" + name, type_=table.c[name].type) for name in names}
@@ -45,15 +43,7 @@ _SENT = _update(
 _FAILED_COLUMNS = ("state", "code", "message", "action")
 _DELIVERY_FAILED = _update(_delivery, _FAILED_COLUMNS, attempts=_delivery.c.attempts + 1)
 _NOTICE_FAILED = _update(_notice, _FAILED_COLUMNS, attempts=_notice.c.attempts + 1)
-_MAYBE_RUNG = _update(_notice, (), maybe_repeated=True)
-_RINGING_AGAIN = _update(
-    _notice,
-    (),
-    maybe_repeated=True,
-    code=RINGING_AGAIN,
-    message="It may have rung before, and is being rung once more.",
-    action=None,
-)
+_MAYBE_REPEATED = _update(_notice, (), maybe_repeated=True)
 _PUT_OFF = Prepared(
     lambda _insert, _dialect: (
         update(_work)
@@ -94,14 +84,14 @@ def note_notice_failed(session: Session, notice_id: int, verdict: Verdict) -> No
     _NOTICE_FAILED.run(session, _failed(notice_id, verdict))
 
 
-def note_ringing_again(session: Session, notice_id: int) -> None:
-    """It may have rung before, and is rung again from here on: who finds this mark knows that it may be twice by now."""
-    _RINGING_AGAIN.run(session, {"of_id": notice_id})
+def note_maybe_repeated(session: Session, notice_id: int) -> None:
+    """It may have rung already, so that one more ring may be the second."""
+    _MAYBE_REPEATED.run(session, {"of_id": notice_id})
 
 
 def note_maybe_rung(session: Session, notice_id: int, *, pause_s: float, now: datetime) -> None:
     """No answer came. It is tried again after a pause, and not earlier because something else of the lane worked."""
-    _MAYBE_RUNG.run(session, {"of_id": notice_id})
+    note_maybe_repeated(session, notice_id)
     _PUT_OFF.run(session, {"of_id": notice_id, "until": now + timedelta(seconds=pause_s)})
 
 

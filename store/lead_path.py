@@ -81,7 +81,6 @@ class NoticeToSend:
     id: int
     lead_id: int
     state: str
-    code: str | None
     maybe_repeated: bool
     target: str
     leadgen_id: str
@@ -162,7 +161,6 @@ _READ_NOTICE = Prepared(
             _notice.c.id,
             _notice.c.lead_id,
             _notice.c.state,
-            _notice.c.code,
             _notice.c.maybe_repeated,
             _notice.c.target,
             _lead.c.leadgen_id,

@@ -43,7 +43,7 @@ def _alerted(detail: Detail) -> str:
     to = f" ({detail['to']})" if detail.get("to") else ""
     words = f"{detail.get('notifier') or 'A notifier'}{to} was rung."
     if detail.get("maybe_repeated"):
-        words += " Perhaps twice: the first time was not answered, or not noted."
+        words += " Perhaps not for the first time: an earlier ring was not answered, or not noted."
     return words
 
 

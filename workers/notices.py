@@ -10,7 +10,7 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.message import build_message
 from notifiers.send import MAYBE_RUNG, MaybeRung, Target, send
-from store.deliveries import RINGING_AGAIN, note_maybe_rung, note_notice_failed, note_ringing_again, note_sent
+from store.deliveries import note_maybe_repeated, note_maybe_rung, note_notice_failed, note_sent
 from store.lead_path import NoticeToSend, find_rung, load_notice
 from store.leads import StoryLine, add_story
 from store.models import Notifier
@@ -29,27 +29,24 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     """Ring one address about one lead.
 
     Not safe to repeat by itself: when an earlier worker died with this row in hand (`item.lost`), or no answer came, the
-    address may have been rung already. It is then rung once more and counted; when that is in doubt as well, the alert
-    waits for a person. One that is noted as sent is never rung again.
+    address may have been rung already. It is then rung once more and counted. After a second call without an answer the
+    alert waits for a person; after a worker that died it does not, as that says nothing of the service (workers/alone.py
+    bounds how often). One that is noted as sent is never rung again.
     """
     with services.read() as session:
         notice = load_notice(session, item.subject_id)
     about_lead(notice.lead_id, notice.leadgen_id)
     if notice.state == "sent":
-        return None
-    if notice.code == RINGING_AGAIN:  # a worker died with the second ring in hand
-        raise _look_there(notice, services)
+        return _note_other_ring(notice, item, services)
     target = _find_target(notice, services)
     again = notice.maybe_repeated or item.lost > 0
     card = card_from_row(require_card(notice.card, notice.leadgen_id))
     message = build_message(card, notice.template, now=services.now(), body_format=target.body_format)
-    if again:
-        services.writer.write(lambda session: note_ringing_again(session, notice.id))
     try:
         with working_with(target_set_fingerprint(notice.notifier_id, services)):
             send(target, message)
     except MaybeRung:
-        if again:
+        if notice.maybe_repeated:
             raise _look_there(notice, services, target) from None
         raise
     took_s = (services.now() - notice.received_at).total_seconds()
@@ -73,11 +70,18 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     return effect
 
 
-def _look_there(notice: NoticeToSend, services: Services, target: Target | None = None) -> NeedsHuman:
+def _note_other_ring(notice: NoticeToSend, item: WorkItem, services: Services) -> Effect | None:
+    """A worker that outlived its lease noted its ring. One that had the row after it, and died, may have rung as well."""
+    if item.lost < 2 or notice.maybe_repeated:
+        return None
     _count_again(notice, services)
-    where = target.where if target else f"an address of the notifier {notice.notifier_name!r}"
+    return lambda session, _now: note_maybe_repeated(session, notice.id)
+
+
+def _look_there(notice: NoticeToSend, services: Services, target: Target) -> NeedsHuman:
+    _count_again(notice, services)
     return NeedsHuman(
-        f"The alert went to {where} twice, and both times it is not known whether it rang.",
+        f"The alert went to {target.where} and was not answered, twice, so it is not known whether it rang.",
         code="alert_maybe_rung",
         action="Look in the channel; if this lead is not there, retry the alert: leadloop work retry. If that service is"
         " often slow, put rto=25 (seconds to wait) into its address.",
@@ -93,6 +97,8 @@ def fail(session: Session, item: WorkItem, verdict: Verdict, now: datetime) -> N
     note_notice_failed(session, item.subject_id, verdict)
     if verdict.code == MAYBE_RUNG:
         note_maybe_rung(session, item.subject_id, pause_s=PAUSE_S, now=now)
+    elif item.lost and verdict.state in ("parked", "failed"):  # nobody rings again, who would note it then
+        note_maybe_repeated(session, item.subject_id)
     notice = load_notice(session, item.subject_id)
     who = {"notifier": notice.notifier_name}
     tell_failure(session, notice.lead_id, "alert_failed", notice.id, verdict, now=now, **who)

@@ -47,7 +47,7 @@ from store.story_words import story_words
         (
             "alerted",
             {"notifier": "sales", "maybe_repeated": True},
-            "sales was rung. Perhaps twice: the first time was not answered, or not noted.",
+            "sales was rung. Perhaps not for the first time: an earlier ring was not answered, or not noted.",
         ),
         ("replayed", {"deliveries_again": False}, "Somebody asked for it to be read again."),
         ("something_new", {"x": 1}, "Something new."),

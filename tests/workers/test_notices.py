@@ -1,4 +1,4 @@
-"""One alert to one address, when it is not known whether it rang: once more, and no more than that."""
+"""One alert to one address, when it is not known whether it rang: once more for each reason, and not for ever."""
 
 import json
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from leadloop.ports import Services
-from store.deliveries import RINGING_AGAIN
 from store.models import Lane, LeadEvent, Notice, Notifier, Work
-from store.work import add_work, wake
+from store.work import WorkItem, add_work, claim, wake
 from workers import notices
+from workers.alone import MOST_LOST
 from workers.drain import Drainer
 from workers.jobs import Job
 
@@ -77,6 +77,20 @@ class Bench:
         self.services.writer.write(
             lambda session: session.execute(update(Work).values(holder="a worker that died", state="open")) and None
         )
+
+    def claim(self) -> WorkItem:
+        """As another worker, which has the row in hand from here on."""
+        work, now = self.work(), self.clock()
+        assert work is not None
+        room = {work.queue: 1}
+        (item,) = self.services.writer.write(
+            lambda session: claim(session, room, holder="another worker", now=now, lease_s=0)
+        )
+        return item
+
+    def ring_and_die(self) -> None:
+        """A worker rings, and is killed before it notes that."""
+        assert notices.run(self.claim(), self.services) is not None
 
     def set_url(self, url: str) -> None:
         sealed = self.services.vault.seal(json.dumps([url]))
@@ -177,13 +191,77 @@ def test_a_worker_that_died_with_it_costs_one_ring_more(bench: Bench, service: S
     assert (bench.notice().state, bench.notice().maybe_repeated) == ("sent", True)
 
 
-def test_a_worker_that_died_with_the_second_ring_leaves_it_to_a_person(bench: Bench, service: Service) -> None:
-    bench.lose()
-    bench.services.writer.write(lambda session: notices.note_ringing_again(session, 1))
-    assert bench.notice().code == RINGING_AGAIN
+def test_a_worker_that_died_with_the_second_ring_too_parks_nothing(bench: Bench, service: Service) -> None:
+    """A sales team that is rung three times for one lead loses less than one that is not rung, or has to look."""
+    bench.ring_and_die()
+    bench.ring_and_die()
+    assert (service.rung, bench.notice().state) == (2, "waiting")
     bench.drainer.drain()
-    assert (service.rung, bench.counted()) == (0, 1)
-    assert (bench.notice().state, bench.notice().code) == ("parked", "alert_maybe_rung")
+    assert service.rung == 3
+    assert (bench.notice().state, bench.notice().maybe_repeated, bench.work()) == ("sent", True, None)
+    with Session(bench.services.engine) as session:
+        assert [line.detail["maybe_repeated"] for line in session.scalars(select(LeadEvent))] == [True]
+
+
+def test_a_row_with_which_workers_die_is_rung_no_more_often_than_that(bench: Bench, service: Service) -> None:
+    for _ in range(MOST_LOST):
+        bench.ring_and_die()
+    for _ in range(9):
+        bench.later(days=1)
+    assert service.rung == MOST_LOST
+    notice = bench.notice()
+    assert (notice.state, notice.code, notice.maybe_repeated) == ("parked", "worker_died", True)
+
+
+def test_a_worker_that_died_is_not_taken_for_a_call_without_an_answer(bench: Bench, service: Service) -> None:
+    service.says = [ok(), None, None]
+    bench.ring_and_die()
+    bench.drainer.drain()
+    assert (service.rung, bench.notice().state, bench.notice().code) == (2, "waiting", "alert_unanswered")
+    for _ in range(9):
+        bench.later(days=1)
+    assert (service.rung, bench.notice().state, bench.notice().code) == (3, "parked", "alert_maybe_rung")
+
+
+def test_a_worker_that_died_with_the_ring_after_one_without_an_answer_parks_nothing(
+    bench: Bench, service: Service
+) -> None:
+    service.says = [None]
+    bench.drainer.drain()
+    bench.clock.forward(seconds=60)
+    bench.ring_and_die()
+    bench.later(seconds=1)
+    assert service.rung == 3
+    assert (bench.notice().state, bench.notice().maybe_repeated, bench.work()) == ("sent", True, None)
+
+
+def test_a_refused_ring_after_a_worker_that_died_stays_marked(bench: Bench, service: Service) -> None:
+    service.says = [ok(), ok(status="400 Bad Request")]
+    bench.ring_and_die()
+    bench.drainer.drain()
+    assert (service.rung, bench.notice().state, bench.notice().maybe_repeated) == (2, "parked", True)
+
+
+def test_a_ring_that_was_noted_late_is_marked_when_another_worker_died_with_the_row_since(
+    bench: Bench, service: Service
+) -> None:
+    """The first worker outlives its lease, the second rings too and is killed, the first notes, the third looks."""
+    late = notices.run(bench.claim(), bench.services)
+    assert late is not None
+    bench.ring_and_die()
+    bench.services.writer.write(lambda session: late(session, bench.clock()))
+    assert (bench.notice().state, bench.notice().maybe_repeated) == ("sent", False)
+    bench.drainer.drain()
+    assert service.rung == 2
+    assert (bench.notice().state, bench.notice().maybe_repeated, bench.work()) == ("sent", True, None)
+
+
+def test_a_ring_that_was_noted_late_is_the_only_one_when_nobody_had_it_since(bench: Bench, service: Service) -> None:
+    late = notices.run(bench.claim(), bench.services)
+    assert late is not None
+    bench.services.writer.write(lambda session: late(session, bench.clock()))
+    bench.drainer.drain()
+    assert (service.rung, bench.counted(), bench.notice().maybe_repeated, bench.work()) == (1, 0, False, None)
 
 
 def test_a_worker_that_died_before_the_second_ring_is_no_reason_to_give_up(bench: Bench, service: Service) -> None:
