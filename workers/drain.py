@@ -17,15 +17,13 @@ from datetime import datetime, timedelta
 
 import sentry_sdk
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from leadloop.errors import LeadloopError, Retryable, Verdict, judge
+from leadloop.errors import Verdict
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.lanes import Rest, is_resting, read_lanes
-from store.replay import begin_replay
 from store.taking import Taking
 from store.work import (
     FRESH,
@@ -40,8 +38,9 @@ from store.work import (
     settle,
     settle_done,
 )
-from workers.alone import pick_one, verdict_on_lost
-from workers.jobs import Effect, Job, Jobs
+from workers.alone import pick_one
+from workers.attempt import DATABASE_AWAY, attempt, judge_attempt
+from workers.jobs import Effect, Jobs
 from workers.lanes import LaneRoom
 from workers.settling import TOLERATED, note_failure, note_success, weigh
 from workers.timekeeping import Timekeeper
@@ -52,7 +51,6 @@ GATHER_S = 0.010  # when busy, wait this long so that neighbours are claimed and
 SETTLE_TRIES = 6
 HAND_ON_S = 5.0  # longer than a stopped process lives on to write down the last
 HAND_ON_WITHIN_S = 1.0
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)  # no bug of ours, and nothing that the lead has done
 
 
 class Drainer:
@@ -282,7 +280,7 @@ class Drainer:
         self._room.begin(item)
         with structlog.contextvars.bound_contextvars(work_id=item.id, kind=item.kind, attempt=item.attempts):
             try:
-                effect, verdict, rest = self._run(item)
+                effect, verdict, rest = attempt(item, self._jobs, self._services)
                 try:
                     self._settle(item, effect, verdict, rest)
                 except DATABASE_AWAY:
@@ -306,8 +304,7 @@ class Drainer:
         log.exception("effect_raised", error=type(caught).__name__)
         now = self._services.now()
         if verdict.state == "done":
-            policy = self._services.settings.retry_policy
-            verdict = judge(caught, attempts=item.attempts, added_at=item.added_at, now=now, policy=policy)
+            verdict = judge_attempt(item, caught, self._services, now=now)
         _write_again(self._services, lambda session: settle(session, item, verdict, now=now))
 
     def renew_leases(self) -> None:
@@ -326,54 +323,6 @@ class Drainer:
         if items:
             until = self._services.now() + timedelta(seconds=lease_s)
             self._services.writer.write(lambda session: renew(session, items, until=until))
-
-    def _run(self, item: WorkItem) -> tuple[Effect | None, Verdict, Rest | None]:
-        if (parked := verdict_on_lost(item)) is not None:
-            log.error("row_given_up", code=parked.code, lost=item.lost)
-            return None, parked, None
-        job = self._jobs.get(item.kind)
-        try:
-            if job is None:
-                raise LookupError(f"no job of kind {item.kind}")
-            if item.again:
-                self._services.writer.write(lambda session: begin_replay(session, item))
-            return job.run(item, self._services), Verdict("done"), None
-        except Exception as caught:
-            if isinstance(caught, DATABASE_AWAY):
-                caught = Retryable(
-                    f"The database did not answer ({type(caught).__name__}).",
-                    code="database_away",
-                    action="Nothing, if it is back: leadloop goes on by itself. See its log otherwise.",
-                )
-            if not isinstance(caught, LeadloopError):
-                sentry_sdk.capture_exception(caught)
-                log.exception("job_raised", error=type(caught).__name__)
-            now = self._services.now()
-            verdict = judge(
-                caught,
-                attempts=item.attempts,
-                added_at=item.added_at,
-                now=now,
-                policy=self._services.settings.retry_policy,
-            )
-            return None, verdict, self._rest_for(item, job, verdict, caught)
-
-    def _rest_for(self, item: WorkItem, job: Job | None, verdict: Verdict, caught: Exception) -> Rest | None:
-        if verdict.lane_rest_until is None:
-            return None
-        fingerprint = getattr(caught, "fingerprint", None)
-        if fingerprint is None and job is not None and verdict.hold:
-            with contextlib.suppress(LeadloopError):  # a secret that does not open has no fingerprint
-                fingerprint = job.fingerprint(item, self._services)
-        return Rest(
-            lane=item.lane,
-            until=verdict.lane_rest_until,
-            hold=verdict.hold,
-            code=verdict.code,
-            message=verdict.message,
-            action=verdict.action,
-            fingerprint=fingerprint if verdict.hold else None,
-        )
 
     def _settle(self, item: WorkItem, effect: Effect | None, verdict: Verdict, rest: Rest | None) -> None:
         services, job = self._services, self._jobs.get(item.kind)
