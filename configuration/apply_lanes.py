@@ -6,7 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from configuration.configured import ADAPTER_CHANGED, Change, open_sealed
+from leadloop.errors import SettingsError
 from leadloop.ports import Vault
+from store.conversion_models import Dataset
+from store.datasets import find_token, to_serve
 from store.lanes import crm_lane, free_changed, graph_lane
 from store.models import Connection, Notifier, Page
 from store.vault import fingerprint
@@ -34,6 +37,17 @@ def free_lanes(
         lane = f"alert:{notifier.id}"  # all its addresses
         named[lane] = ("notifier", notifier.name)
         fingerprints[lane] = fingerprint(open_sealed(vault, notifier.urls_sealed) or "")
+    for dataset in session.scalars(select(Dataset)):
+        lane = graph_lane(dataset.dataset_id)
+        named[lane] = ("dataset", dataset.dataset_id)
+        fingerprints[lane] = fingerprint(_dataset_token(session, vault, dataset, system_token))
     freed = free_changed(session, fingerprints, now=now)
     whose = dict.fromkeys(named.get(lane) or named[lane.rpartition(":")[0]] for lane in freed)
     return [Change(kind, name, "freed") for kind, name in whose]
+
+
+def _dataset_token(session: Session, vault: Vault, dataset: Dataset, system_token: str) -> str:
+    try:
+        return find_token(to_serve(session, dataset), vault, system_token) or ""
+    except SettingsError:  # no key opens it any more
+        return ""

@@ -33,3 +33,8 @@ def normal_email(text: str) -> str | None:
     except EmailNotValidError:
         return None
     return f"{found.local_part}@{found.ascii_domain}"
+
+
+def email_key(address: str) -> str:
+    """What an address is found by: CRMs write it in lower case, people as they like."""
+    return address.lower()

@@ -174,9 +174,10 @@ def _label(rule: Rule, error: ErrorBody) -> str:
 
 
 def _unreadable(answer: HttpAnswer, what: str, about: str, edge: str) -> LeadloopError:
-    """No answer of Graph's. Below 500 and outside 2xx the request was turned away, by whoever answered: RFC 9110 §15.4, §15.5."""
+    """No answer of Graph's. Below 500 and outside 2xx, and with 503, the request was turned away by whoever answered:
+    RFC 9110 §15.4, §15.5, §15.6.4."""
     made = garbage(answer, what, about=about)
     made.details = {"http_status": answer.status}
     if edge != EVENTS or not isinstance(made, GarbageAnswer):
         return made
-    return unanswered(made, maybe_stored=not 300 <= answer.status < 500)
+    return unanswered(made, maybe_stored=not (300 <= answer.status < 500 or answer.status == 503))

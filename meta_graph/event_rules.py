@@ -215,10 +215,13 @@ NO_DATASET = (  # of the Dataset Quality API; whether its number is a code or a 
     Rule(100, DatasetNotShown, "Meta shows no such dataset to the token", ASSIGN, frozenset([2044055]), scope="page"),
 )
 
+ILL = (  # an error of Graph's own is no "received": facts §1.7 has both as "retry"
+    Rule(1, GraphUnavailable, "Graph had an unknown error", RETRIES, outage=True, answered=True),
+    Rule(2, GraphUnavailable, "Graph is down for the moment", RETRIES, outage=True),
+)
 EVENT_RULES: tuple[Rule, ...] = (
     *LIMITS,
-    Rule(1, EventsUnanswered, "Graph had an unknown error", UNSURE, answered=True, maybe_stored=True),
-    Rule(2, EventsUnanswered, "Graph is down for the moment", UNSURE, maybe_stored=True),
+    *ILL,
     Rule(21009, GraphUnavailable, "The dataset cannot take events for the moment", RETRIES, outage=True, answered=True),
     *TOKEN,
     *RIGHTS,
@@ -228,8 +231,7 @@ EVENT_RULES: tuple[Rule, ...] = (
 )
 DATASET_RULES: tuple[Rule, ...] = (
     *LIMITS,
-    Rule(1, GraphUnavailable, "Graph had an unknown error", RETRIES, outage=True, answered=True),
-    Rule(2, GraphUnavailable, "Graph is down for the moment", RETRIES, outage=True),
+    *ILL,
     *TOKEN,
     *RIGHTS,
     *REQUEST,

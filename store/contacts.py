@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from leadloop.emails import email_key
 from store.conversion_models import Contact, Conversion, Identity, Outcome
 from store.sql import insert_new
 
@@ -37,7 +38,7 @@ def keep_contact(session: Session, identities: Iterable[IdentityInput], *, now: 
     When they turn out to be of several contacts, those become one: the oldest. What an identity came with first is kept:
     of two clicks on an ad the first is the one that brought the person.
     """
-    each = [replace(one, value=one.value.lower()) if one.kind == "email" else one for one in identities]
+    each = [replace(one, value=email_key(one.value)) if one.kind == "email" else one for one in identities]
     given = list({(one.kind, one.scope, one.value): one for one in each}.values())
     if not given:
         raise ValueError("a contact without an identity cannot be found again")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from leadloop.conversions.funnel import Past
 from leadloop.conversions.routes import Route
 from store.conversion_models import Conversion, Dataset
+from store.lanes import graph_lane
 from store.sql import Prepared, insert_new, table_of
 from store.work import FRESH, add_work
 
@@ -25,7 +26,8 @@ _conversion, _dataset = table_of(Conversion), table_of(Dataset)
 
 
 def dataset_lane(dataset_id: str) -> str:
-    return f"dataset:{dataset_id}"
+    """A lane of Graph's: a limit of the whole app rests it, too."""
+    return graph_lane(dataset_id)
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,6 @@ def want_sending(session: Session, dataset_ids: Iterable[str], *, now: datetime,
 
 
 # --- sending -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class DatasetToServe:
-    """A dataset whose events are to be sent. `page_tokens_sealed`: of Pages that name it as their own."""
-
-    id: int
-    dataset_id: str
-    token_sealed: str | None = field(repr=False)
-    page_tokens_sealed: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

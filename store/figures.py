@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from sqlalchemy import Select, TextClause, func, select, text
 from sqlalchemy.orm import Session
 
+from store.conversion_models import Dataset
 from store.lanes import is_resting
 from store.models import Connection, Lane, Lead, Notifier, Page, Work
 from store.raw_events import newest_received_at
@@ -41,6 +42,7 @@ class Names:
     pages: Mapping[str, str | None] = field(default_factory=dict)
     connections: Mapping[int, str] = field(default_factory=dict)
     notifiers: Mapping[int, str] = field(default_factory=dict)
+    datasets: frozenset[str] = frozenset()
 
     def page(self, page_id: str) -> str:
         """The Page's id when it is configured, else "other"."""
@@ -53,10 +55,13 @@ class Names:
         return self.notifiers.get(_int(number), OTHER)
 
     def lane(self, lane: str) -> str:
-        """A name for the lane that is one of few: crm:1 → crm:hubspot, alert:1:<target> → alert:sales."""
+        """A name for the lane that is one of few: crm:1 → crm:hubspot, alert:1:<target> → alert:sales, and that of a
+        dataset, which is one of Graph's, dataset:<id>."""
         kind, _, rest = lane.partition(":")
         if not rest:
             return lane
+        if kind == "graph" and rest in self.datasets:
+            return f"dataset:{rest}"
         known = {"graph": self.page, "crm": self.connection, "alert": self.notifier}
         return f"{kind}:{known[kind](rest.partition(':')[0]) if kind in known else OTHER}"
 
@@ -114,6 +119,7 @@ def read_names(session: Session) -> Names:
         pages=dict(session.execute(pages).all()),
         connections=dict(session.execute(connections.order_by(Connection.position)).all()),
         notifiers=dict(session.execute(notifiers.order_by(Notifier.position)).all()),
+        datasets=frozenset(session.scalars(select(Dataset.dataset_id))),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, false, func, select, text, true, tuple_, update
 from sqlalchemy.orm import Session, defer
 
+from leadloop.emails import email_key
 from leadloop.leads import LeadCard
 from store.lanes import graph_lane
 from store.models import Lead, LeadEvent
@@ -150,7 +151,7 @@ def save_card(
             "new_ad_id": card.ad_id,
             "new_created_at": card.created_at,
             "new_is_test": card.is_test,
-            "new_email": card.email.lower() if card.email else None,
+            "new_email": email_key(card.email) if card.email else None,
             "new_phone": card.phone,
         },
     )
@@ -222,7 +223,7 @@ def list_leads(session: Session, chosen: LeadFilter, *, limit: int) -> list[Lead
         if value is not None:
             query = query.where(column == value)
     if chosen.email is not None:
-        query = query.where(Lead.email == chosen.email.lower())
+        query = query.where(Lead.email == email_key(chosen.email))
     # What few leads are is written out and not bound, or no planner sees that a partial index has just these.
     if chosen.state not in (None, "read"):
         query = query.where(text("lead.state <> 'read'"))

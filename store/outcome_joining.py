@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from leadloop.emails import email_key
 from store.conversion_models import Outcome
 from store.outcome_subjects import Named, find_subjects
 from store.outcomes import OUTCOME_LANE
@@ -54,7 +55,7 @@ def join_lead(
     named = {
         "to_lead": lead_id,
         "of_leadgen_id": leadgen_id,
-        "of_email": email.lower() if email else None,
+        "of_email": email_key(email) if email else None,
         "of_phone": phone,
     }
     _go_on(session, _JOIN_BY_LEAD.run(session, named).scalars().all(), now=now)

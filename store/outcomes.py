@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.conversions.findings import Fault
 from leadloop.conversions.outcome import OutcomeInput
+from leadloop.emails import email_key
 from store.conversion_models import Outcome
 from store.funnels import doubt_stage, funnels_for, read_funnels
 from store.models import Connection, Delivery
@@ -100,8 +101,7 @@ def _named(given: OutcomeInput) -> Named:
 
 
 def _value(given: OutcomeInput) -> str:
-    """CRMs write addresses in lower case, people as they like."""
-    return given.lead_value.lower() if given.lead_key == "email" else given.lead_value
+    return email_key(given.lead_value) if given.lead_key == "email" else given.lead_value
 
 
 def dedup_key(given: OutcomeInput) -> str:

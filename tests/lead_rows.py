@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from leadloop.emails import email_key
 from leadloop.lead_reading import card_to_row
 from leadloop.leads import Answer, LeadCard
 from leadloop.ports import Services
@@ -49,7 +50,7 @@ def make_lead(leadgen_id: str, received_at: datetime, *, routed: bool | None = T
         read_at=received_at + timedelta(milliseconds=200),
         is_test=card.is_test,
         routed=routed,
-        email=card.email,
+        email=email_key(card.email) if card.email else None,
         phone=card.phone,
         answer={"id": leadgen_id},
         card=card_to_row(card),

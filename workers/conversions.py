@@ -10,17 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.answers import EventRefused, EventsUnanswered, Received
 from leadloop.conversions.routes import may_resend
-from leadloop.errors import LeadloopError, NeedsHuman
+from leadloop.errors import LeadloopError, NeedsHuman, Retryable
 from leadloop.logs import get_logger
-from leadloop.ports import Services
-from store.conversion_models import Dataset
+from leadloop.ports import EventsGraph, Services
 from store.conversions import (
-    DatasetToServe,
     Event,
     count_queued,
     list_left_behind,
@@ -28,7 +25,8 @@ from store.conversions import (
     take_events,
     want_sending,
 )
-from store.models import Page
+from store.datasets import DatasetToServe, find_token, load_dataset
+from store.lanes import find_lane
 from store.vault import fingerprint
 from store.work import WorkItem
 from workers.jobs import Effect, working_with
@@ -66,13 +64,17 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     not settled was in the hands of a worker that died. Raises what Graph raises when nothing more can be sent now."""
     with services.read() as session:
         dataset = load_dataset(session, item.subject_id)
-    token = find_token(dataset, services)
+        lane = find_lane(session, item.lane)
+    seems_ill = lane is not None and lane.failures > 0 and not lane.hold
+    token = token_of(dataset, services)
     if token is None:
         raise _no_token(dataset.dataset_id)
     _settle_left_behind(services, dataset.dataset_id)
     sender = _Sender(services, dataset.dataset_id, token)
     until = time.monotonic() + TURN_S
     with working_with(fingerprint(token)):
+        if seems_ill:
+            sender.ask_first()
         while sender.send_some():
             if time.monotonic() > until:
                 return _go_on(dataset.dataset_id)
@@ -86,32 +88,12 @@ def current_fingerprint(item: WorkItem, services: Services) -> str | None:
 
 
 def dataset_fingerprint(dataset: DatasetToServe, services: Services) -> str:
-    return fingerprint(find_token(dataset, services) or "")
+    return fingerprint(token_of(dataset, services) or "")
 
 
-def load_dataset(session: Session, row_id: int) -> DatasetToServe:
-    row = session.get_one(Dataset, row_id)
-    return _to_serve(session, row)
-
-
-def find_dataset(session: Session, dataset_id: str) -> DatasetToServe | None:
-    row = session.scalar(select(Dataset).where(Dataset.dataset_id == dataset_id))
-    return None if row is None else _to_serve(session, row)
-
-
-def _to_serve(session: Session, row: Dataset) -> DatasetToServe:
-    query = select(Page.token_sealed).where(Page.dataset_id == row.dataset_id, Page.token_sealed.is_not(None))
-    tokens = session.scalars(query.order_by(Page.position, Page.id))
-    return DatasetToServe(row.id, row.dataset_id, row.token_sealed, tuple(token for token in tokens if token))
-
-
-def find_token(dataset: DatasetToServe, services: Services) -> str | None:
-    """The dataset's own token, else the system user's, else that of a Page which names the dataset as its own."""
-    if dataset.token_sealed:
-        return services.vault.open(dataset.token_sealed)
-    if services.settings.meta_access_token:
-        return services.settings.meta_access_token
-    return services.vault.open(dataset.page_tokens_sealed[0]) if dataset.page_tokens_sealed else None
+def token_of(dataset: DatasetToServe, services: Services) -> str | None:
+    """The token that this dataset is served with now; None when there is none."""
+    return find_token(dataset, services.vault, services.settings.meta_access_token)
 
 
 def _no_token(dataset_id: str) -> NeedsHuman:
@@ -156,6 +138,17 @@ class _Sender:
         self._dataset_id = dataset_id
         self._token = token
 
+    def ask_first(self) -> None:
+        """Where Meta seemed ill, a question that costs nothing: a request with events may leave them in doubt. Raises while
+        it is not answered; an answer of any kind, a refusal too, will do."""
+        try:
+            self._graph().read_dataset(self._dataset_id, token=self._token)
+        except Retryable as caught:
+            if caught.outage:
+                raise
+        except LeadloopError as caught:
+            log.info("dataset_answers", dataset_id=self._dataset_id, code=caught.code)
+
     def send_some(self) -> bool:
         """One batch, oldest first. False when nothing was queued."""
         settings = self._services.settings
@@ -170,14 +163,17 @@ class _Sender:
             self._send(events)
         return bool(events)
 
+    def _graph(self) -> EventsGraph:
+        if self._services.events_graph is None:
+            raise RuntimeError("this process was started without a Graph client")
+        return self._services.events_graph
+
     def _count(self) -> int:
         with self._services.read() as session:
             return count_queued(session, self._dataset_id, most=BACKLOG * self._services.settings.events_batch)
 
     def _send(self, events: Sequence[Event]) -> None:
-        graph = self._services.events_graph
-        if graph is None:
-            raise RuntimeError("this process was started without a Graph client")
+        graph = self._graph()
         try:
             received = graph.send_events(self._dataset_id, [event.payload for event in events], token=self._token)
         except EventRefused as refused:

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from leadloop.logs import get_logger
 from leadloop.ports import Services
-from store.conversions import dataset_lane
+from store.datasets import find_dataset
 from store.lanes import crm_lane, free_changed, graph_lane
 from store.models import Connection, Lane, Notifier, Page
 from store.vault import SecretUnopened
-from workers.conversions import dataset_fingerprint, find_dataset
+from workers.conversions import dataset_fingerprint
 from workers.deliveries import connection_fingerprint
 from workers.leads import page_fingerprint, page_token
 from workers.notices import notifier_fingerprint
@@ -36,14 +36,14 @@ def current_fingerprints(session: Session, services: Services, lanes: list[str])
     """Name → fingerprint of what the lane works with now, for the lanes named and all connections and notifiers."""
     pages = {page.page_id: page for page in session.scalars(select(Page))}
     found: dict[str, str] = {}
-    for page_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("graph:")}:
+    for graph_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("graph:")}:
+        dataset = find_dataset(session, graph_id)
         with contextlib.suppress(SecretUnopened):
-            found[graph_lane(page_id)] = page_fingerprint(page_token(pages.get(page_id), services))
-    for dataset_id in {lane.partition(":")[2] for lane in lanes if lane.startswith("dataset:")}:
-        dataset = find_dataset(session, dataset_id)
-        if dataset is not None:
-            with contextlib.suppress(SecretUnopened):
-                found[dataset_lane(dataset_id)] = dataset_fingerprint(dataset, services)
+            found[graph_lane(graph_id)] = (
+                page_fingerprint(page_token(pages.get(graph_id), services))
+                if dataset is None
+                else dataset_fingerprint(dataset, services)
+            )
     for connection in session.scalars(select(Connection).where(Connection.removed_at.is_(None))):
         with contextlib.suppress(SecretUnopened):
             found[crm_lane(connection.id)] = connection_fingerprint(connection, services)

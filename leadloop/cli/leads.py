@@ -242,7 +242,7 @@ def _row_json(row: Lead) -> dict[str, Any]:
         "form_id": row.form_id,
         "form_name": card.get("form_name"),
         "full_name": card.get("full_name"),
-        "email": row.email,
+        "email": card.get("email"),
         "phone": row.phone,
         "state": row.state,
         "routed": row.routed,

@@ -18,6 +18,7 @@ from leadloop.cli.services import close_services, open_services
 from leadloop.ports import Services
 from leadloop.settings import Settings
 from sandbox import demo_config, demo_environ
+from sandbox.datasets import CRM_DATASET_ID
 from sandbox.options import SandboxOptions
 from sandbox.server import RunningSandbox, start_in_thread
 from webhooks.signature import sign
@@ -106,7 +107,6 @@ def make_flow(engine: Engine, database_url: str, running: RunningSandbox) -> Ite
                 meta_app_id=environ["META_APP_ID"],
                 meta_app_secrets=(environ["META_APP_SECRET"],),
                 meta_verify_token=environ["META_VERIFY_TOKEN"],
-                meta_access_token=environ["META_ACCESS_TOKEN"],
                 meta_graph_url=environ["META_GRAPH_URL"],
                 leadloop_secret_keys=(KEY,),
                 worker_threads=8,
@@ -118,10 +118,15 @@ def make_flow(engine: Engine, database_url: str, running: RunningSandbox) -> Ite
             stack.callback(drainer.stop, 5.0)
             flow = Flow(services, create_app(settings, services).test_client(), running, drainer)
             if configure:
-                flow.apply(demo_config(running.options, running.url))
+                flow.apply(demo_config(running.options, running.url) + _dataset_token(running.options.system_token))
             return flow
 
         yield make
+
+
+def _dataset_token(token: str) -> str:
+    """For the events only, so that tests choose the Pages' tokens."""
+    return f'[[datasets]]\nid = "{CRM_DATASET_ID}"\naccess_token = "{token}"\n'
 
 
 @pytest.fixture

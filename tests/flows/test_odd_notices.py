@@ -134,7 +134,7 @@ def test_a_key_that_stands_twice_hides_no_lead(flow: Flow) -> None:
 
 def test_an_ad_accounts_limit_keeps_no_lead_back(flow: Flow) -> None:
     ids = flow.make_leads(count=3)
-    flow.fault(where="graph", kind="rate_limited", code=80004, regain_minutes=55)
+    flow.fault(where="graph", kind="rate_limited", operation="lead", code=80004, regain_minutes=55)
     flow.post(flow.notice(*ids))
     flow.work()
     assert set(flow.crm()) == set(ids)

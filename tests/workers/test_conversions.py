@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.answers import EventRefused, EventsUnanswered, Received
+from leadloop.conversions.datasets import DatasetInfo
 from leadloop.conversions.outcome import read_outcome
 from leadloop.errors import NeedsHuman, Retryable
 from leadloop.lead_reading import card_from_row
@@ -52,6 +53,8 @@ class Meta:
     says: list[Exception | Answer] = field(default_factory=list)
     stored: list[dict[str, Any]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    ill: Exception | None = None  # what a question meets
+    asked: int = 0
 
     def send_events(
         self, dataset_id: str, events: Sequence[Mapping[str, Any]], *, token: str, test_event_code: str | None = None
@@ -66,6 +69,12 @@ class Meta:
         if any(event["event_name"] in self.bad for event in events):
             raise refused()
         return self.take(events)
+
+    def read_dataset(self, dataset_id: str, *, token: str) -> DatasetInfo:
+        self.asked += 1
+        if self.ill is not None:
+            raise self.ill
+        return DatasetInfo(dataset_id)
 
     def take(self, events: Sequence[Mapping[str, Any]]) -> Received:
         self.stored += [dict(event) for event in events]
@@ -306,6 +315,22 @@ def test_a_time_out_makes_it_unknown_and_it_is_not_sent_again(bench: Bench) -> N
     assert bench.meta.names() == ["Lead"]
 
 
+def test_while_meta_is_silent_it_is_asked_by_questions_that_leave_no_event_in_doubt(bench: Bench) -> None:
+    first, second, third = bench.leads(3)
+    bench.meta.says = [bench.meta.take_and_hang]
+    bench.tell(bench.outcome("qualified", first))
+    bench.meta.ill = Retryable("No answer.", code="timeout", outage=True)
+    bench.tell(bench.outcome("qualified", second), bench.outcome("qualified", third))
+    for _ in range(10):
+        bench.drain(minutes=10)
+    assert sorted(row.state for row in bench.rows()) == ["queued", "queued", "unknown"]
+    assert bench.meta.sizes == [1]
+    bench.meta.ill = NeedsHuman("The token may only send.", code="graph_100", action="None.", scope="lane")
+    bench.drain(minutes=10)
+    assert sorted(row.state for row in bench.rows()) == ["accepted", "accepted", "unknown"]
+    assert bench.meta.asked > 1
+
+
 def test_a_time_out_in_a_shop_is_sent_again_since_meta_drops_the_copy(bench: Bench) -> None:
     bench.funnel(route="physical_store")
     bench.meta.says = [bench.meta.take_and_hang]
@@ -347,11 +372,11 @@ def test_a_dataset_without_rights_is_held_and_flows_again_with_another_token(
     bench.tell(bench.outcome("qualified"))
     with Session(bench.services.engine) as session:
         (lane,) = session.scalars(select(Lane)).all()
-    assert (lane.name, lane.hold, lane.action) == (f"dataset:{DATASET}", True, "Assign it.")
+    assert (lane.name, lane.hold, lane.action) == (f"graph:{DATASET}", True, "Assign it.")
     free_changed_lanes(bench.services)
     bench.drain(seconds=1)
     assert bench.meta.stored == []
-    monkeypatch.setattr(conversions, "find_token", lambda _dataset, _services: "system-token ")
+    monkeypatch.setattr(conversions, "find_token", lambda *_: "system-token ")
     monkeypatch.setattr(bench.meta, "send_events", lambda _dataset, events, **_: bench.meta.take(events))
     free_changed_lanes(bench.services)
     bench.drain(seconds=1)
