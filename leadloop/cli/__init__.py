@@ -27,6 +27,7 @@ COMMANDS = {
     "leads": "leadloop.cli.leads:leads",
     "work": "leadloop.cli.work:work",
     "crm": "leadloop.cli.crm:crm",
+    "outcomes": "leadloop.cli.outcomes:outcomes",
     "conversions": "leadloop.cli.conversions:conversions",
     "api-key": "leadloop.cli.api_key:api_key",
     "sandbox": "leadloop.cli.sandbox:sandbox",
@@ -36,7 +37,7 @@ click.rich_click.COMMAND_GROUPS = {
     "leadloop": [
         {"name": "Run it", "commands": ["run", "web", "worker", "clock", "sandbox"]},
         {"name": "Set it up", "commands": ["config", "crm", "api-key", "db"]},
-        {"name": "See and mend", "commands": ["leads", "work", "conversions"]},
+        {"name": "See and mend", "commands": ["leads", "work", "outcomes", "conversions"]},
     ]
 }
 click.rich_click.STYLE_HELPTEXT_FIRST_LINE = "bold"
