@@ -50,15 +50,17 @@ _JOIN_BY_RECORD = Prepared(_build_by_record)
 
 def join_lead(
     session: Session, lead_id: int, *, leadgen_id: str, email: str | None, phone: str | None, now: datetime
-) -> None:
-    """After a lead was read, or found to be unreadable for ever: what waited for it goes on."""
+) -> int:
+    """After a lead was read, or found to be unreadable for ever: what waited for it goes on. How many outcomes did."""
     named = {
         "to_lead": lead_id,
         "of_leadgen_id": leadgen_id,
         "of_email": email_key(email) if email else None,
         "of_phone": phone,
     }
-    _go_on(session, _JOIN_BY_LEAD.run(session, named).scalars().all(), now=now)
+    joined = _JOIN_BY_LEAD.run(session, named).scalars().all()
+    _go_on(session, joined, now=now)
+    return len(joined)
 
 
 def join_record(session: Session, lead_id: int, *, connection: str, remote_id: str, now: datetime) -> None:

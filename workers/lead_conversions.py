@@ -28,13 +28,13 @@ def begin_conversions(
 ) -> None:
     """Join the outcomes that waited for the lead, and keep that it has come as its first outcome, where a funnel of one of
     its connections tells Meta of that."""
-    join_lead(session, lead_id, leadgen_id=card.leadgen_id, email=card.email, phone=card.phone, now=now)
+    joined = join_lead(session, lead_id, leadgen_id=card.leadgen_id, email=card.email, phone=card.phone, now=now)
     funnels = read_funnels(session)
     if not funnels or card.is_test:
         return
     mine = funnels_for(funnels, None, of_lead=connection_names(session, plan.connections))
     if any(raw_stage(one.funnel) is not None for one in mine):
-        came_at = raw_time(card, now)
+        came_at = raw_time(card, now, late=joined > 0)
         add_raw_outcome(
             session, lead_id, card.leadgen_id, stage=RAW_STAGE, occurred_at=came_at, now=now, priority=priority
         )
@@ -46,11 +46,12 @@ def join_unreadable(session: Session, lead_id: int, *, now: datetime) -> None:
     join_lead(session, lead_id, leadgen_id=leadgen_id, email=None, phone=None, now=now)
 
 
-def raw_time(card: LeadCard, now: datetime) -> datetime:
+def raw_time(card: LeadCard, now: datetime, *, late: bool = False) -> datetime:
     """When a lead came: when Meta's notice did, as Meta wants it later than the form. What comes much later (a list that is
-    read, an outage) keeps the time of the form: to date it anew would get round Meta's age limit."""
+    read, an outage), or after one of its outcomes (`late`), keeps the time of the form: the raw lead is the first stage, and
+    to date it anew would get round Meta's age limit."""
     received = card.received_at or now
     if card.created_at is None:
         return received
     first = card.created_at + AFTER_CREATION
-    return first if received - card.created_at > LATE_AFTER else max(received, first)
+    return first if late or received - card.created_at > LATE_AFTER else max(received, first)

@@ -130,8 +130,8 @@ def _lint_time(
     elif time - now_s > SKEW_S:
         message = "is in the future"
         found.append(Finding("event_in_future", "event_time", message, "correct the clock or the time of the outcome"))
-    if lead_created_at is not None and time < int(lead_created_at.timestamp()):
-        message = "is before the lead was created, and Meta may drop such events"
+    if lead_created_at is not None and time <= int(lead_created_at.timestamp()):
+        message = "is not later than the lead itself, and Meta may drop such events"
         found.append(Finding("event_before_lead", "event_time", message, "give the time at which the stage changed"))
 
 
