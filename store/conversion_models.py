@@ -120,6 +120,14 @@ class Conversion(Base):
         Index("ix_conversion_lead_id", "lead_id", "id"),
         Index("ix_conversion_contact_id", "contact_id", "id"),
         Index("ix_conversion_created_at", "dataset_id", "created_at", "id"),
+        Index("ix_conversion_newest", "created_at", "id"),
+        Index(
+            "ix_conversion_not_told",
+            "created_at",
+            "id",
+            sqlite_where=text("state NOT IN ('accepted', 'skipped')"),
+            postgresql_where=text("state NOT IN ('accepted', 'skipped')"),
+        ),
         Index(
             "ix_conversion_open",
             "dataset_id",

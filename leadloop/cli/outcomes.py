@@ -29,7 +29,7 @@ from leadloop.outcome_files.encodings import NoText
 from leadloop.outcome_files.mistakes import FileInvalid
 from leadloop.outcome_files.rows import RowFile
 from leadloop.ports import Services
-from store.outcome_lists import OutcomeLine, connection_names, list_outcomes
+from store.outcome_lists import OutcomeFilter, OutcomeLine, connection_names, list_outcomes
 
 STDIN = "-"
 REFUSED = 1
@@ -124,7 +124,8 @@ def list_(ctx: click.Context, leadgen_id: str | None, waiting: bool, limit: int,
     [b]decided[/]: that is settled; beside it stand the events and how far they are.
     """
     with services_for(ctx.obj.settings) as services, services.read() as session:
-        lines = list_outcomes(session, leadgen_id=leadgen_id, waiting=waiting, limit=limit)
+        chosen = OutcomeFilter(leadgen_id=leadgen_id, state="waiting" if waiting else None)
+        lines = list_outcomes(session, chosen, limit=limit)
         now = services.now()
     if as_json:
         click.echo(json.dumps([_line_json(line) for line in lines], ensure_ascii=False, indent=2))
@@ -194,7 +195,7 @@ def _shown(line: OutcomeLine, now: datetime) -> tuple[str, ...]:
 def _became(line: OutcomeLine) -> str:
     if line.decided_at is None:
         return line.state
-    return "decided" + "".join(f", {name or 'no event'} {state}" for name, state in line.conversions)
+    return "decided" + "".join(f", {name or 'no event'} {state}" for _id, name, state in line.conversions)
 
 
 def _line_json(line: OutcomeLine) -> dict[str, Any]:
@@ -215,5 +216,5 @@ def _line_json(line: OutcomeLine) -> dict[str, Any]:
             "connection": line.connection,
             "fields": line.fields,
         },
-        "conversions": [{"event_name": name, "state": state} for name, state in line.conversions],
+        "conversions": [{"id": number, "event_name": name, "state": state} for number, name, state in line.conversions],
     }

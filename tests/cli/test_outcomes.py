@@ -406,7 +406,7 @@ def test_outcomes_are_listed_with_what_became_of_them(database_url: str) -> None
         ("waiting", None, "won"),
     ]
     decided = next(line for line in lines if line["decided_at"])
-    assert decided["conversions"] == [{"event_name": "Purchase", "state": "accepted"}]
+    assert decided["conversions"] == [{"id": 1, "event_name": "Purchase", "state": "accepted"}]
     assert decided["outcome"]["lead"] == {"leadgen_id": "222"}
 
 
