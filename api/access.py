@@ -1,7 +1,7 @@
 """Who may read what: API keys for programs, and the figures of an installation for those who are near."""
 
 import structlog
-from flask import current_app, request
+from flask import current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.nearby import is_near
@@ -18,7 +18,10 @@ AWAY = (SQLAlchemyError, TimeoutError)  # what reading raises while the database
 
 
 def require_key() -> None:
-    """Let the request pass when it carries a key in force; raises Problem (401) otherwise. Before each API request."""
+    """Let the request pass when it carries a key in force (its id is then g.api_key_id); raises Problem (401) otherwise.
+
+    Before each API request.
+    """
     services: Services = current_app.extensions["leadloop"]
     plain = _bearer()
     if plain is None:
@@ -29,6 +32,7 @@ def require_key() -> None:
     if key is None:
         raise _refusal("This key is unknown or revoked; leadloop api-key list shows those in force.", wrong=True)
     structlog.contextvars.bind_contextvars(api_key=key.name)
+    g.api_key_id = key.id
     _note_use(services, key)
 
 

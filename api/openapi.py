@@ -1,14 +1,12 @@
 """The OpenAPI 3.1 document, made from the schemas that read the parameters and describe the answers. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, fields
 
 from api import problems, shapes
-from api.leads import LeadQuery
-from api.parameters import MetaId, Query, QueryField
+from api.operations import OPERATIONS, Body, Operation
 from api.problems import ProblemKind
 from leadloop import __version__
 
@@ -16,60 +14,18 @@ JsonSchema = dict[str, Any]
 BEARER = "apiKey"
 
 ABOUT = (
-    "The leads that leadloop keeps, and what became of each. Every answer is JSON in UTF-8; times are RFC 3339 in UTC; ids"
-    " are text; what is unknown is null. Fields may be added, so read what you know. Nothing may be cached."
-)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One address of the API as documented. `path_parameters`: name → (field, what it is)."""
-
-    path: str
-    name: str
-    summary: str
-    description: str
-    query: type[Query]
-    answer: type[Schema]
-    path_parameters: Mapping[str, QueryField]
-    problems: tuple[ProblemKind, ...]
-
-
-_USUAL = (problems.INVALID_PARAMETER, problems.UNAUTHORIZED)
-
-OPERATIONS = (
-    Operation(
-        path="/api/v1/leads",
-        name="listLeads",
-        summary="List leads",
-        description=(
-            "Leads, newest first by the time leadloop heard of them. Take `next_cursor` from the answer and send it as"
-            " `cursor` for the next page: what comes in meanwhile neither repeats nor hides a lead."
-        ),
-        query=LeadQuery,
-        answer=shapes.LeadList,
-        path_parameters={},
-        problems=_USUAL,
-    ),
-    Operation(
-        path="/api/v1/leads/{leadgen_id}",
-        name="getLead",
-        summary="One lead with its whole story",
-        description="What happened when, where it went, what it still waits for, and how long each hop took.",
-        query=Query,
-        answer=shapes.LeadStory,
-        path_parameters={
-            "leadgen_id": MetaId(metadata={"description": "Meta's id of the lead.", "example": "222222222222222"})
-        },
-        problems=(*_USUAL, problems.NOT_FOUND),
-    ),
+    "The leads that leadloop keeps, what became of each, and what Meta was told of that. Every answer is JSON in UTF-8;"
+    " times are RFC 3339 in UTC; ids are text; what is unknown is null. Fields may be added, so read what you know. Nothing"
+    " may be cached."
 )
 
 
 def build_document() -> dict[str, Any]:
     """The whole document, ready for JSON."""
     schemas: dict[str, JsonSchema] = {}
-    paths = {one.path: {"get": _operation(one, schemas)} for one in OPERATIONS}
+    paths: dict[str, JsonSchema] = {}
+    for one in OPERATIONS:
+        paths.setdefault(one.path, {})[one.method] = _operation(one, schemas)
     _refer(shapes.ProblemDetails, schemas)
     return {
         "openapi": "3.1.0",
@@ -107,18 +63,44 @@ def build_example(schema: JsonSchema, schemas: Mapping[str, JsonSchema]) -> Any:
 
 def _operation(one: Operation, schemas: dict[str, JsonSchema]) -> JsonSchema:
     parameters = [_parameter(name, field, "path") for name, field in one.path_parameters.items()]
+    parameters += [_parameter(name, field, "header") for name, field in one.headers.items()]
     parameters += [_parameter(name, field, "query") for name, field in one.query().fields.items()]
+    answer = _refer(one.answer, schemas)
+    if one.answer_to_list is not None:
+        answer = {"anyOf": [answer, _refer(one.answer_to_list, schemas)]}
+    good = _response("The answer.", "application/json", answer)
+    for name, words in one.answer_headers.items():
+        good["headers"][name] = {"description": words, "schema": {"type": "string"}}
+    body = {"requestBody": _request_body(one.body, schemas)} if one.body is not None else {}
     return {
         "operationId": one.name,
         "summary": one.summary,
         "description": one.description,
         "parameters": parameters,
-        "responses": {
-            "200": _response("The answer.", "application/json", _refer(one.answer, schemas)),
-            **{str(kind.status): _problem(kind) for kind in one.problems},
-            "default": _problem(None),
-        },
+        **body,
+        "responses": {str(one.status): good, **_problems(one.problems, schemas), "default": _problem(None)},
     }
+
+
+def _request_body(body: Body, schemas: dict[str, JsonSchema]) -> JsonSchema:
+    one = _refer(body.schema, schemas)
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": body.most}
+    examples = {name: {"value": value} for name, value in body.examples.items()}
+    content = {"application/json": {"schema": {"anyOf": [one, many]}, "examples": examples}}
+    return {"required": True, "description": "One, or a list of them. At most 4 MiB.", "content": content}
+
+
+def _problems(kinds: tuple[ProblemKind, ...], schemas: dict[str, JsonSchema]) -> dict[str, JsonSchema]:
+    """A response for each status, which several kinds may share."""
+    found: dict[str, JsonSchema] = {}
+    for kind in sorted(kinds, key=lambda one: one.status):
+        described = _problem(kind)
+        if kind is problems.INVALID_OUTCOMES:
+            described["content"][problems.MEDIA_TYPE]["schema"] = _refer(shapes.OutcomesProblem, schemas)
+        there = found.setdefault(str(kind.status), described)
+        if there is not described:
+            there["description"] = f"{there['description'][:-1]}, or: {described['description']}"
+    return found
 
 
 def _parameter(name: str, field: Any, where: str) -> JsonSchema:
@@ -162,12 +144,12 @@ def _refer(schema: type[Schema], schemas: dict[str, JsonSchema]) -> JsonSchema:
     name = schema.__name__
     if name not in schemas:
         schemas[name] = {}  # taken, should it refer to itself
-        described = {field_name: _field(one, schemas) for field_name, one in schema().fields.items()}
+        made = {one.data_key or field_name: one for field_name, one in schema().fields.items()}
         schemas[name] = {
             "type": "object",
             "description": (schema.__doc__ or "").strip(),
-            "properties": described,
-            "required": [field_name for field_name, one in schema().fields.items() if one.required],
+            "properties": {field_name: _field(one, schemas) for field_name, one in made.items()},
+            "required": [field_name for field_name, one in made.items() if one.required],
         }
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -184,8 +166,9 @@ def _field(field: Any, schemas: dict[str, JsonSchema]) -> JsonSchema:
     found = _bare(field, schemas)
     if field.allow_none and "$ref" in found:
         found = {"anyOf": [found, {"type": "null"}]}
-    elif field.allow_none:
-        found["type"] = [found["type"], "null"]
+    elif field.allow_none and "type" in found:
+        kinds = found["type"]
+        found["type"] = [*(kinds if isinstance(kinds, list) else [kinds]), "null"]
     if "description" in field.metadata:
         found["description"] = field.metadata["description"]
     if "example" in field.metadata:
@@ -194,6 +177,8 @@ def _field(field: Any, schemas: dict[str, JsonSchema]) -> JsonSchema:
 
 
 def _bare(field: Any, schemas: dict[str, JsonSchema]) -> JsonSchema:
+    if hasattr(field, "openapi"):  # a field of what comes in describes itself
+        return dict(field.openapi)
     if isinstance(field, fields.Nested):
         return _refer(type(field.schema), schemas)
     if isinstance(field, fields.List):
@@ -202,6 +187,8 @@ def _bare(field: Any, schemas: dict[str, JsonSchema]) -> JsonSchema:
         values = field.value_field
         known = values is not None and not isinstance(values, fields.Raw)
         return {"type": "object", "additionalProperties": _field(values, schemas) if known else True}
+    if type(field) is fields.Raw:
+        return {}
     for kind, described in _TYPES:
         if isinstance(field, kind):
             return dict(described)

@@ -38,6 +38,18 @@ INVALID_PARAMETER = ProblemKind(
     "A parameter is not right",
     "A query parameter is unknown, malformed or given twice. `errors` names each of them and how to mend it.",
 )
+MALFORMED_BODY = ProblemKind(
+    "malformed-body",
+    400,
+    "The body is not JSON",
+    "Bodies are JSON in UTF-8 (RFC 8259): no NaN, no Infinity, nothing nested hundreds deep. `detail` says where it ends.",
+)
+INVALID_IDEMPOTENCY_KEY = ProblemKind(
+    "invalid-idempotency-key",
+    400,
+    "The Idempotency-Key cannot be one",
+    "An Idempotency-Key has 1 to 255 printable ASCII characters; a random UUID does well.",
+)
 UNAUTHORIZED = ProblemKind(
     "unauthorized",
     401,
@@ -46,13 +58,36 @@ UNAUTHORIZED = ProblemKind(
     " send it as `Authorization: Bearer ll_…`.",
 )
 NOT_FOUND = ProblemKind(
-    "not-found", 404, "There is nothing here", "The address is not one of the API, or there is no lead of that id."
+    "not-found", 404, "There is nothing here", "The address is not one of the API, or there is nothing of that id."
 )
 METHOD_NOT_ALLOWED = ProblemKind(
     "method-not-allowed", 405, "The address does not take this method", "The Allow header lists the methods it takes."
 )
+CONTENT_TOO_LARGE = ProblemKind(
+    "content-too-large",
+    413,
+    "The body holds too much",
+    "A body has at most 4 MiB and 1,000 outcomes. Send the rest in further requests.",
+)
 UNSUPPORTED_MEDIA_TYPE = ProblemKind(
-    "unsupported-media-type", 415, "The body is of another type", "Bodies are JSON: `Content-Type: application/json`."
+    "unsupported-media-type",
+    415,
+    "The body is of another type",
+    "Bodies are JSON, not compressed: `Content-Type: application/json`.",
+)
+INVALID_OUTCOMES = ProblemKind(
+    "invalid-outcomes",
+    422,
+    "No outcome could be kept",
+    "The body is neither an outcome nor a list of them, or none of them can be kept as it is. `outcomes` says of each what"
+    " is wrong, field by field, and how to mend it. Nothing of this request was kept.",
+)
+IDEMPOTENCY_KEY_REUSED = ProblemKind(
+    "idempotency-key-reused",
+    422,
+    "The Idempotency-Key was used for another body",
+    "The same key came with other bytes before, so that it is not clear what is meant. Nothing of this request was kept:"
+    " send it under a key of its own.",
 )
 INTERNAL = ProblemKind(
     "internal", 500, "An error of leadloop itself", "It has been logged. Please report it with the `request_id`."
@@ -65,14 +100,21 @@ UNAVAILABLE = ProblemKind(
 )
 KINDS = (
     INVALID_PARAMETER,
+    MALFORMED_BODY,
+    INVALID_IDEMPOTENCY_KEY,
     UNAUTHORIZED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    CONTENT_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
+    INVALID_OUTCOMES,
+    IDEMPOTENCY_KEY_REUSED,
     INTERNAL,
     UNAVAILABLE,
 )
-_BY_STATUS = {kind.status: kind for kind in KINDS if kind is not INVALID_PARAMETER}
+_BY_STATUS = {kind.status: kind for kind in KINDS if kind.status not in (400, 422)}  # of these there are several
+_TRY_AGAIN = "Try again in a few seconds; /readyz says what is wrong."
+_SOON = {"Retry-After": "5"}
 
 
 @dataclass(eq=False)
@@ -83,6 +125,7 @@ class Problem(Exception):
     detail: str
     errors: list[dict[str, str]] = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)  # further members of the answer, which its kind tells of
 
 
 def request_id() -> str:
@@ -115,13 +158,20 @@ def answer_database_errors(register: Callable[[type[Exception], Callable[[Any], 
 
 
 def _from_problem(caught: Problem) -> Response:
-    return _answer(caught.kind.status, caught.kind, caught.kind.title, caught.detail, caught.errors, caught.headers)
+    more = ({"errors": caught.errors} if caught.errors else {}) | dict(caught.more)
+    return _answer(caught.kind.status, caught.kind, caught.kind.title, caught.detail, more, caught.headers)
+
+
+def unavailable() -> Problem:
+    """The database does not answer: try again."""
+    return Problem(UNAVAILABLE, _TRY_AGAIN, headers=_SOON)
 
 
 def _from_http(caught: HTTPException) -> Response:
     status = caught.code or 500
     kind = _BY_STATUS.get(status)
     details = {
+        413: "Send at most 4 MiB at once.",
         404: f"The API has no such address; {REFERENCE} lists those there are.",
         415: "Send the body as JSON, with Content-Type: application/json.",
         500: "It has been logged. Please report it with the request_id.",
@@ -130,7 +180,7 @@ def _from_http(caught: HTTPException) -> Response:
     if isinstance(caught, MethodNotAllowed) and caught.valid_methods:
         detail = f"This address takes {', '.join(sorted(caught.valid_methods))}."
     kept = {name: value for name, value in caught.get_headers() if name.lower() in ("allow", "retry-after")}
-    return _answer(status, kind, kind.title if kind else caught.name, detail, [], kept)
+    return _answer(status, kind, kind.title if kind else caught.name, detail, {}, kept)
 
 
 def _from_database(caught: Exception) -> Response:
@@ -140,8 +190,7 @@ def _from_database(caught: Exception) -> Response:
     if not away:
         raise caught  # a bug of ours: 500
     log.error("api_database_away", error=type(caught).__name__)
-    detail = "Try again in a few seconds; /readyz says what is wrong."
-    return _answer(503, UNAVAILABLE, UNAVAILABLE.title, detail, [], {"Retry-After": "5"})
+    return _from_problem(unavailable())
 
 
 def _answer(
@@ -149,7 +198,7 @@ def _answer(
     kind: ProblemKind | None,
     title: str,
     detail: str,
-    errors: list[dict[str, str]],
+    more: Mapping[str, Any],
     headers: Mapping[str, str],
 ) -> Response:
     body: dict[str, Any] = {
@@ -159,9 +208,7 @@ def _answer(
         "detail": detail,
         "request_id": request_id(),
     }
-    if errors:
-        body["errors"] = errors
-    response = Response(json.dumps(body, ensure_ascii=True), status, mimetype=MEDIA_TYPE)
+    response = Response(json.dumps(body | dict(more), ensure_ascii=True), status, mimetype=MEDIA_TYPE)
     response.headers.update(dict(headers))
     return response
 

@@ -48,7 +48,11 @@ def _reading() -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     return {
         "about": document["info"]["description"],
-        "operations": [_operation(path, methods["get"], schemas) for path, methods in document["paths"].items()],
+        "operations": [
+            _operation(path, method, operation, schemas)
+            for path, methods in document["paths"].items()
+            for method, operation in methods.items()
+        ],
         "shapes": [
             {"name": name, "words": schema["description"], "rows": _fields(schema)} for name, schema in schemas.items()
         ],
@@ -57,28 +61,45 @@ def _reading() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    good = min(operation["responses"])
+    answer = operation["responses"][good]["content"]["application/json"]["schema"]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     return {
         "id": operation["operationId"],
+        "verb": method.upper(),
         "path": path,
         "summary": operation["summary"],
         "words": operation["description"],
         "rows": [
-            Row(one["name"], _type(one["schema"]) + (", needed" if one["required"] else ""), _with_example(one))
-            for one in operation["parameters"]
+            Row(one["name"], _type(one["schema"]) + _where(one), _with_example(one)) for one in operation["parameters"]
         ],
-        "statuses": [status for status in operation["responses"] if status not in ("200", "default")],
+        "body_shape": _shape(body.get("schema", {})),
+        "good": good,
+        "statuses": [status for status in operation["responses"] if status not in (good, "default")],
         "shape": _shape(answer),
-        "curl": _curl(path),
+        "list_shape": _shape(answer["anyOf"][1]) if "anyOf" in answer else "",
+        "curl": _curl_post(path, body) if body else _curl(path),
         "example": _pretty(build_example(answer, schemas)),
     }
 
 
+def _where(parameter: dict[str, Any]) -> str:
+    """What the type alone does not say."""
+    return (", needed" if parameter["required"] else "") + (", a header" if parameter["in"] == "header" else "")
+
+
 def _curl(path: str) -> str:
     query = "?limit=2&since=2026-11-22T00:00:00Z" if "{" not in path else ""
-    return f"curl -H \"Authorization: Bearer $LEADLOOP_KEY\" \\\n  'https://leads.example.com{path}{query}'".replace(
-        "{leadgen_id}", "222222222222222"
+    filled = path.replace("{leadgen_id}", "222222222222222").replace("{conversion_id}", "31")
+    return f"curl -H \"Authorization: Bearer $LEADLOOP_KEY\" \\\n  'https://leads.example.com{filled}{query}'"
+
+
+def _curl_post(path: str, body: dict[str, Any]) -> str:
+    example = json.dumps(body["examples"]["one"]["value"], ensure_ascii=False)
+    return (
+        'curl -H "Authorization: Bearer $LEADLOOP_KEY" -H "Content-Type: application/json" \\\n'
+        f"  -H \"Idempotency-Key: $(uuidgen)\" -d '{example}' \\\n  'https://leads.example.com{path}'"
     )
 
 
@@ -96,12 +117,14 @@ def _type(schema: dict[str, Any]) -> str:
         return f"{_type(schema['anyOf'][0])} or null"
     if "$ref" in schema:
         return "object"
+    if "type" not in schema:
+        return "any JSON"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}
+    names = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list", "null": "null"}
     words = " or ".join(names.get(kind, str(kind)) for kind in kinds)
     if schema.get("format") == "date-time":
         words = words.replace("text", "time")
-    if "minimum" in schema:
+    if "maximum" in schema:
         words += f", {schema['minimum']} to {schema['maximum']}, {schema['default']} when left out"
     return words
 

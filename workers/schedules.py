@@ -34,6 +34,7 @@ SCHEDULES = (
     Periodic("join_waiting_outcomes", 60, upkeep.join_recent_outcomes),
     Periodic("join_older_outcomes", 3600, upkeep.join_older_outcomes),
     Periodic("expire_conversions", 300, upkeep.expire_conversions),
+    Periodic("remove_kept_answers", 3600, upkeep.remove_kept_answers),
 )
 
 

@@ -1,4 +1,5 @@
-"""What is looked after now and then on the way back: outcomes whose lead came unseen, events that have become too old."""
+"""What is looked after now and then on the way back: outcomes whose lead came unseen, events that have become too old, answers
+kept for programs that ask again."""
 
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from sqlalchemy.orm import Session
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.conversions import expire
+from store.idempotency import KEPT_FOR, TOGETHER, remove_answers
 from store.outcome_joining import LONGEST_WINDOW, join_late
 
 log = get_logger(__name__)
@@ -42,3 +44,10 @@ def expire_conversions(services: Services) -> None:
     expired = services.writer.write(lambda session: expire(session, now=services.now()))
     if expired:
         log.warning("conversions_expired", events=expired)
+
+
+def remove_kept_answers(services: Services) -> None:
+    """Answers under an Idempotency-Key are kept for a week. Some at a time, so that nobody waits for long."""
+    before = services.now() - KEPT_FOR
+    while services.writer.write(lambda session: remove_answers(session, before=before)) == TOGETHER:
+        pass

@@ -34,6 +34,7 @@ LONGEST_FIELD_NAME = 100
 LONGEST_FIELD_VALUE = 1_000
 MOST_FIELD_VALUES = 50
 MOST_FIELD_CHARACTERS = 10_000
+MOST_KEYS = 20  # the eight there are, and some that are wrong and told one by one
 _LARGEST_NUMBER = 10**18
 _LEAD_KEYS: tuple[LeadKey, ...] = ("leadgen_id", "crm_id", "email", "phone")
 _CONNECTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -74,6 +75,8 @@ def read_outcome(data: object, *, now: datetime) -> OutcomeInput:
     """
     if not isinstance(data, Mapping):
         raise OutcomeInvalid([("", 'Must be an object, such as {"lead": …, "stage": …, "occurred_at": …}.')])
+    if len(data) > MOST_KEYS:
+        raise OutcomeInvalid([("", "Has many keys that are none of an outcome: put what conditions need into fields.")])
     errors: list[tuple[str, str]] = []
     try:
         loaded = _schema().load(data)
@@ -94,6 +97,19 @@ def read_outcome(data: object, *, now: datetime) -> OutcomeInput:
 class LeadName(fields.Field[tuple[LeadKey, str]]):
     """An object with exactly one way of naming the lead."""
 
+    openapi: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {
+            "leadgen_id": {"type": "string", "pattern": "^[0-9]{1,40}$"},
+            "crm_id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+            "email": {"type": "string", "format": "email"},
+            "phone": {"type": "string", "pattern": "^\\+[0-9]{7,15}$"},
+        },
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+    }
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[LeadKey, str]:
         ways = ", ".join(_LEAD_KEYS)
         if not isinstance(value, Mapping):
@@ -111,6 +127,8 @@ class LeadName(fields.Field[tuple[LeadKey, str]]):
 
 class Moment(fields.Field[datetime]):
     """RFC 3339 with its offset, as aware UTC."""
+
+    openapi: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         if isinstance(value, datetime):
@@ -130,6 +148,12 @@ class Moment(fields.Field[datetime]):
 class Amount(fields.Field[Decimal]):
     """Decimal text."""
 
+    openapi: Mapping[str, Any] = {
+        "type": ["string", "number"],
+        "pattern": r"^[0-9]{1,13}(\.[0-9]{1,3})?$",
+        "minimum": 0,
+    }
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
         try:
             return parse_value(value)
@@ -139,6 +163,8 @@ class Amount(fields.Field[Decimal]):
 
 class Currency(fields.Field[str]):
     """An ISO 4217 code; lower case is taken."""
+
+    openapi: Mapping[str, Any] = {"type": "string", "pattern": "^[A-Z]{3}$"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         try:
@@ -153,6 +179,7 @@ class Word(fields.Field[str]):
     def __init__(self, longest: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.longest = longest
+        self.openapi = {"type": ["string", "integer"], "minLength": 1, "maxLength": longest}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = _word(value)
@@ -166,6 +193,8 @@ class Word(fields.Field[str]):
 class ConnectionName(fields.Field[str]):
     """The name of a connection, as the configuration has it. Whether there is one, the caller finds out."""
 
+    openapi: Mapping[str, Any] = {"type": "string", "pattern": f"^{_CONNECTION.pattern}$"}
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str) or not _CONNECTION.fullmatch(value.strip()):
             raise ValidationError('Must be the name of a connection, as the configuration has it, such as "crm".')
@@ -174,6 +203,8 @@ class ConnectionName(fields.Field[str]):
 
 class FreeFields(fields.Field[dict[str, Any]]):
     """An object of few plain values: for conditions of a funnel, and to be looked at later."""
+
+    openapi: Mapping[str, Any] = {"type": "object", "maxProperties": MOST_FIELDS, "additionalProperties": True}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -199,6 +230,10 @@ def _absent(message: str) -> dict[str, str | list[Any] | dict[Any, Any]]:
     return {"required": [f"Is missing: {message}."], "null": [f"Is null: {message}."]}  # a text would be formatted
 
 
+def _told(words: str, example: Any) -> dict[str, Any]:
+    return {"description": words, "example": example}
+
+
 class OutcomeSchema(Schema):
     """An outcome as a program sends it."""
 
@@ -207,14 +242,50 @@ class OutcomeSchema(Schema):
 
     error_messages = {"unknown": "Is not a field of an outcome."}
 
-    lead = LeadName(required=True, error_messages=_absent('name the lead, as {"leadgen_id": "222222222222222"}'))
-    stage = Word(LONGEST_STAGE, required=True, error_messages=_absent('add the stage, such as "won"'))
-    occurred_at = Moment(required=True, error_messages=_absent(f"add when it happened, and {_WRITE_MOMENT}"))
-    value = Amount(load_default=None, allow_none=True)
-    currency = Currency(load_default=None, allow_none=True)
-    order_id = Word(LONGEST_ID, load_default=None, allow_none=True)
-    connection = ConnectionName(load_default=None, allow_none=True)
-    fields_ = FreeFields(load_default=dict, allow_none=True, data_key="fields", attribute="fields")
+    lead = LeadName(
+        required=True,
+        error_messages=_absent('name the lead, as {"leadgen_id": "222222222222222"}'),
+        metadata=_told(
+            "Whom it is about, named in one way: `leadgen_id`; `crm_id`, the CRM's id of the record that `connection` put"
+            " there; `email`; or `phone` with its country code.",
+            {"leadgen_id": "222222222222222"},
+        ),
+    )
+    stage = Word(
+        LONGEST_STAGE,
+        required=True,
+        error_messages=_absent('add the stage, such as "won"'),
+        metadata=_told("Where it stands now, as the funnel of the configuration spells it.", "won"),
+    )
+    occurred_at = Moment(
+        required=True,
+        error_messages=_absent(f"add when it happened, and {_WRITE_MOMENT}"),
+        metadata=_told("When it happened (RFC 3339 with its offset), not when it is told.", "2026-11-22T10:15:00Z"),
+    )
+    value = Amount(
+        load_default=None,
+        allow_none=True,
+        metadata=_told("The amount, best as text, with a point before the decimals.", "12500.00"),
+    )
+    currency = Currency(load_default=None, allow_none=True, metadata=_told("Its currency, ISO 4217.", "TRY"))
+    order_id = Word(
+        LONGEST_ID,
+        load_default=None,
+        allow_none=True,
+        metadata=_told("The deal, where a lead may have several. Meta gets it.", "DEAL-42"),
+    )
+    connection = ConnectionName(
+        load_default=None,
+        allow_none=True,
+        metadata=_told("Which CRM says so: the name of a connection, whose funnel is used.", "crm"),
+    )
+    fields_ = FreeFields(
+        load_default=dict,
+        allow_none=True,
+        data_key="fields",
+        attribute="fields",
+        metadata=_told("What conditions of the funnel look at. Meta does not get it.", {"pipeline": "b2b"}),
+    )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def belong_together(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:

@@ -80,7 +80,8 @@ def test_wrong_type_of_body(odd):
     assert_problem(client.post("/api/v1/try/json", data="<x/>", content_type="text/xml"), 415, "unsupported-media-type")
     assert_problem(client.post("/api/v1/try/json", data="{", content_type="application/json"), 400)
     app.config["MAX_CONTENT_LENGTH"] = 10
-    assert_problem(client.post("/api/v1/try/json", data="[1,2,3,4,5,6,7,8,9]", content_type="application/json"), 413)
+    large = client.post("/api/v1/try/json", data="[1,2,3,4,5,6,7,8,9]", content_type="application/json")
+    assert_problem(large, 413, "content-too-large")
 
 
 def test_error_of_ours_shows_nothing_of_itself(odd):

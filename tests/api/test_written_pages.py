@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 from conftest import NOW
-from lead_rows import add
+from lead_rows import add, make_lead
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.conversion_shapes import OutcomeVerdict
 from api.leads import LeadQuery
 from api.problems import KINDS
 from api.shapes import LeadStory, ProblemDetails
-from store.models import Lane, Work
+from leadloop.conversions.outcome import OutcomeSchema
+from store.models import Connection, Lane, Work
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROW = {"kind": "delivery", "subject_id": 1, "lane": "crm:1", "queue": "0:crm:1", "due_at": NOW, "added_at": NOW}
@@ -73,15 +75,42 @@ def test_the_alarm_goes_off_for_whatever_needs_somebody(client, services, metric
 
 
 def test_every_parameter_and_part_of_the_story_is_described(api_page):
-    for name in LeadQuery().fields:
-        assert re.search(rf"`{name}\b", api_page), name
+    for query in (LeadQuery,):
+        for name in query().fields:
+            assert re.search(rf"`{name}\b", api_page), name
+    for name in (*OutcomeSchema().declared_fields, *OutcomeVerdict().fields):
+        assert re.search(rf"[`\"]{name.rstrip('_')}[`\"]", api_page), name
     for name in set(LeadStory().fields) - {"routed", "source", "read_at", "lead"}:
         assert f"`{name}`" in api_page
 
 
 def test_examples_are_json_of_that_shape(api_page):
-    lists, problem = [json.loads(body) for body in re.findall(r"```json\n(.*?)```", api_page, re.DOTALL)]
+    lists, verdict, problem = [json.loads(body) for body in re.findall(r"```json\n(.*?)```", api_page, re.DOTALL)]
+    OutcomeVerdict().load(verdict)
     assert set(lists) == {"leads", "next_cursor"}
     assert set(lists["leads"][0]) == {"lead", "state", "source", "routed", "read_at", "lead_id"}
     ProblemDetails().load(problem)
     assert problem["type"] in {kind.type for kind in KINDS}
+
+
+def test_the_outcome_of_the_page_is_kept_and_answered_as_it_says(app, services, key, clock, api_page):
+    clock.forward(days=1)
+    row = Connection(name="crm", adapter="webhook", settings_sealed="-", changed_at=NOW)
+    add(services, row, make_lead("222222222222222", NOW))
+    (command,) = [body for body in re.findall(r"```sh\n(.*?)```", api_page, re.DOTALL) if "-d '" in body]
+    path = re.search(r"'https://leads\.example\.com(/[^']+)'", command)[1]
+    headers = dict(re.findall(r"-H ['\"]([\w-]+): ([^'\"]+)['\"]", command))
+    assert set(headers) == {"Authorization", "Content-Type", "Idempotency-Key"}
+    headers["Authorization"] = headers["Authorization"].replace("$LEADLOOP_KEY", key)
+    answer = app.test_client().post(path, data=re.search(r"-d '(.*?)' ", command, re.DOTALL)[1], headers=headers)
+    assert answer.status_code == 202, answer.text
+    verdict = json.loads(re.findall(r"```json\n(.*?)```", api_page, re.DOTALL)[1])
+    no_funnel = {"warning": answer.json["warning"]}  # there is none in this test
+    assert answer.json == verdict | {"outcome_id": 1} | no_funnel
+
+
+def test_the_links_of_a_list_of_conversions_are_answered(get, api_page):
+    commands = re.findall(r"'https://leads\.example\.com(/api/v1/[^'?]+)\?([^']+)'", api_page)
+    assert {path for path, _query in commands} == {"/api/v1/leads"}
+    for path, query in commands:
+        assert get(path, **dict(part.split("=") for part in query.split("&"))).status_code == 200

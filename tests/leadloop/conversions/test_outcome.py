@@ -318,3 +318,9 @@ def test_a_time_in_any_zone_is_the_same_moment(days: int, milliseconds: int, min
         assert expected > NOW or expected.year < 2000
     else:
         assert outcome.occurred_at == min(expected, NOW)
+
+
+def test_an_object_of_hundreds_of_keys_is_refused_at_once() -> None:
+    given = SMALL | {f"vaule{number}": "zoe@example.com" for number in range(100_000)}
+    assert list(errors(given)) == [""]
+    assert "vaule1" in errors(SMALL | {"vaule1": 1})

@@ -1,0 +1,126 @@
+"""The operations of the API as they are documented: a row for each address and method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import Schema
+
+from api import conversion_shapes, problems, shapes
+from api.idempotency import HEADER, REPLAYED, IdempotencyKeyField
+from api.leads import LeadQuery
+from api.parameters import MetaId, Query, QueryField
+from api.problems import ProblemKind
+from leadloop.conversions.outcome import OutcomeSchema
+from store.outcomes import MOST_TOGETHER
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a request carries: one, or a list of up to `most`. `examples`: name → value."""
+
+    schema: type[Schema]
+    most: int
+    examples: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One address of the API with its method. `path_parameters`: name → (field, what it is).
+
+    `answer_to_list`: the answer to a body that is a list, where that is another than to a single one.
+    """
+
+    path: str
+    name: str
+    summary: str
+    description: str
+    query: type[Query]
+    answer: type[Schema]
+    path_parameters: Mapping[str, QueryField]
+    problems: tuple[ProblemKind, ...]
+    method: str = "get"
+    status: int = 200
+    headers: Mapping[str, QueryField] = field(default_factory=dict)
+    body: Body | None = None
+    answer_to_list: type[Schema] | None = None
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+_USUAL = (problems.INVALID_PARAMETER, problems.UNAUTHORIZED)
+_WON = {
+    "lead": {"leadgen_id": "222222222222222"},
+    "stage": "won",
+    "occurred_at": "2026-11-22T10:15:00Z",
+    "value": "12500.00",
+    "currency": "TRY",
+    "order_id": "DEAL-42",
+    "connection": "crm",
+    "fields": {"pipeline": "b2b"},
+}
+_QUALIFIED = {"lead": {"email": "zoe@example.com"}, "stage": "qualified", "occurred_at": "2026-11-22T09:40:00+03:00"}
+
+OPERATIONS = (
+    Operation(
+        path="/api/v1/leads",
+        name="listLeads",
+        summary="List leads",
+        description=(
+            "Leads, newest first by the time leadloop heard of them. Take `next_cursor` from the answer and send it as"
+            " `cursor` for the next page: what comes in meanwhile neither repeats nor hides a lead."
+        ),
+        query=LeadQuery,
+        answer=shapes.LeadList,
+        path_parameters={},
+        problems=_USUAL,
+    ),
+    Operation(
+        path="/api/v1/leads/{leadgen_id}",
+        name="getLead",
+        summary="One lead with its whole story",
+        description="What happened when, where it went, what it still waits for, and how long each hop took.",
+        query=Query,
+        answer=shapes.LeadStory,
+        path_parameters={
+            "leadgen_id": MetaId(metadata={"description": "Meta's id of the lead.", "example": "222222222222222"})
+        },
+        problems=(*_USUAL, problems.NOT_FOUND),
+    ),
+    Operation(
+        path="/api/v1/outcomes",
+        name="addOutcomes",
+        summary="Tell what happened to leads",
+        description=(
+            "One outcome (an object) or up to 1,000 (a list). What can be kept is durable before the answer, which holds a"
+            " verdict on each: an invalid one does not cost its neighbours. 422 when none could be kept. The same outcome"
+            " twice is kept once. With an `Idempotency-Key` the same request gets the same answer again for seven days"
+            " (`Idempotency-Replayed: true`); a request that failed leaves its key free."
+        ),
+        query=Query,
+        answer=conversion_shapes.OutcomeVerdict,
+        path_parameters={},
+        problems=(
+            *_USUAL,
+            problems.MALFORMED_BODY,
+            problems.INVALID_IDEMPOTENCY_KEY,
+            problems.CONTENT_TOO_LARGE,
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            problems.INVALID_OUTCOMES,
+            problems.IDEMPOTENCY_KEY_REUSED,
+            problems.UNAVAILABLE,
+        ),
+        method="post",
+        status=202,
+        headers={
+            HEADER: IdempotencyKeyField(
+                metadata={
+                    "description": "A text of your own for this request, to send with it again when no answer came.",
+                    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+                }
+            )
+        },
+        body=Body(OutcomeSchema, MOST_TOGETHER, {"one": _WON, "many": [_QUALIFIED, _WON]}),
+        answer_to_list=conversion_shapes.OutcomeVerdicts,
+        answer_headers={REPLAYED: "`true`: this was answered before, under the same key; nothing was done again."},
+    ),
+)
