@@ -1,8 +1,24 @@
-"""What the API answers about outcomes, as marshmallow schemas: beside shapes.py, in the same manner."""
+"""What the API answers about outcomes and conversions, as marshmallow schemas: beside shapes.py, in the same manner."""
+
+from typing import Any
 
 from marshmallow import Schema, fields
 
-from api.shape_fields import number, sure, text
+from api.shape_fields import flag, number, sure, text, when
+
+
+def _numbers(words: str, example: list[int]) -> fields.List[int]:
+    metadata = {"description": words, "example": example}
+    return fields.List(fields.Integer(strict=True), required=True, metadata=metadata)
+
+
+def _json(words: str, example: Any) -> fields.Dict:
+    return fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(allow_none=True),
+        allow_none=True,
+        metadata={"description": words, "example": example},
+    )
 
 
 class OutcomeError(Schema):
@@ -44,3 +60,80 @@ class OutcomeVerdicts(Schema):
     outcomes = fields.List(
         fields.Nested(OutcomeVerdict), required=True, metadata={"description": "A verdict for each, in their order."}
     )
+
+
+class Outcome(Schema):
+    """One outcome that was kept."""
+
+    id = number("leadloop's own number of it.", 12)
+    leadgen_id = text(
+        "The lead that it is about; null while it is not known, or for a contact without a lead.", "222222222222222"
+    )
+    named_by = sure("How it named its lead: `leadgen_id`, `crm_id`, `email` or `phone`.", "leadgen_id")
+    stage = sure("The stage.", "won")
+    occurred_at = when("When it happened", "2026-11-22T10:15:00Z", allow_none=False)
+    received_at = when("When leadloop was told", "2026-11-22T10:15:02.480Z", allow_none=False)
+    source = sure("Who told it: `api`, `import`, `crm:…`, or `lead`: the lead itself, when it came.", "api")
+    connection = text("The connection that it named.", "crm")
+    value = text("The amount, as decimal text.", "12500.00")
+    currency = text("Its currency, ISO 4217.", "TRY")
+    order_id = text("The deal.", "DEAL-42")
+    state = sure("`waiting` for its lead, or `joined` to it.", "joined")
+    decided_at = when("When it was settled what Meta is told of it", "2026-11-22T10:15:02.510Z")
+    conversions = _numbers("The conversions that followed from it: their ids.", [31])
+
+
+class OutcomeList(Schema):
+    """Outcomes, newest first."""
+
+    outcomes = fields.List(fields.Nested(Outcome), required=True)
+    next_cursor = text("Send it as `cursor` for what follows; null on the last page.", "MS4xNzk1MzM2MzkzMTIwMDAwLjQy")
+
+
+class Conversion(Schema):
+    """One event for Meta and what became of it."""
+
+    id = number("leadloop's own number of it.", 31)
+    outcome_id = number("The outcome that it follows from.", 12, allow_none=True)
+    leadgen_id = text("The lead; null for a contact without one.", "222222222222222")
+    dataset_id = sure("The dataset at Meta.", "900000000000001")
+    connection = sure("The connection whose funnel it is from.", "crm")
+    route = sure("The way it goes: `conversion_leads`, `business_messaging`, `website` …", "conversion_leads")
+    stage = sure("The stage.", "won")
+    order_id = text("The deal.", "DEAL-42")
+    filled = flag("Whether the stage was jumped over and is told all the same.", False)
+    event_name = text("What Meta knows the stage as; null for what is not told.", "Purchase")
+    event_id = text("The event's id: the same however often it is built.", "5f2b9c0d1e3a4b675f2b9c0d1e3a4b67")
+    event_time = when("When it happened", "2026-11-22T10:15:00Z", allow_none=False)
+    deadline_at = when("Until when Meta takes it", "2026-11-29T10:15:00Z", allow_none=False)
+    state = sure(
+        "`queued`, `sending`, `accepted`, `refused`, `held` (until something is mended: see `action`), `expired` (too old"
+        " for Meta), `skipped` (not to be told) or `unknown` (sent, and no answer came).",
+        "accepted",
+    )
+    code = text("Code of the reason.")
+    message = text("Why it is in this state.")
+    action = text("What a person can do about it.")
+    warnings = fields.List(
+        fields.Raw(),
+        required=True,
+        metadata={"description": "What is worth a look, though Meta takes it.", "example": []},
+    )
+    fbtrace_id = text("Meta's id of the request, for its support.", "AbCdEfGhIjK")
+    is_test = flag("Whether it was sent under a test code.", False)
+    tries = number("How often it was sent.", 1)
+    created_at = when("When it was decided", "2026-11-22T10:15:02.510Z", allow_none=False)
+    sent_at = when("When it was last sent", "2026-11-22T10:15:02.700Z")
+    settled_at = when("When it came to an end", "2026-11-22T10:15:02.910Z")
+    payload = _json(
+        "The event as it is sent, person hashed, address and browser masked (only with `payload=true`).",
+        {"event_name": "Purchase", "user_data": {"lead_id": "222222222222222"}},
+    )
+    answer = _json("Meta's answer (only with `payload=true`).", {"events_received": 1})
+
+
+class ConversionList(Schema):
+    """Conversions, newest first."""
+
+    conversions = fields.List(fields.Nested(Conversion), required=True)
+    next_cursor = text("Send it as `cursor` for what follows; null on the last page.", "MS4xNzk1MzM2MzkzMTIwMDAwLjQy")

@@ -7,9 +7,11 @@ from typing import Any
 from marshmallow import Schema
 
 from api import conversion_shapes, problems, shapes
+from api.conversions import ConversionQuery, PayloadQuery
 from api.idempotency import HEADER, REPLAYED, IdempotencyKeyField
 from api.leads import LeadQuery
-from api.parameters import MetaId, Query, QueryField
+from api.outcomes import OutcomeQuery
+from api.parameters import MetaId, Query, QueryField, RowId
 from api.problems import ProblemKind
 from leadloop.conversions.outcome import OutcomeSchema
 from store.outcomes import MOST_TOGETHER
@@ -48,6 +50,10 @@ class Operation:
 
 
 _USUAL = (problems.INVALID_PARAMETER, problems.UNAUTHORIZED)
+_PAGED = (
+    " Take `next_cursor` from the answer and send it as `cursor` for the next page: what comes in meanwhile neither repeats"
+    " nor hides one."
+)
 _WON = {
     "lead": {"leadgen_id": "222222222222222"},
     "stage": "won",
@@ -122,5 +128,40 @@ OPERATIONS = (
         body=Body(OutcomeSchema, MOST_TOGETHER, {"one": _WON, "many": [_QUALIFIED, _WON]}),
         answer_to_list=conversion_shapes.OutcomeVerdicts,
         answer_headers={REPLAYED: "`true`: this was answered before, under the same key; nothing was done again."},
+    ),
+    Operation(
+        path="/api/v1/outcomes",
+        name="listOutcomes",
+        summary="List outcomes",
+        description="Outcomes, newest first by the time leadloop was told." + _PAGED,
+        query=OutcomeQuery,
+        answer=conversion_shapes.OutcomeList,
+        path_parameters={},
+        problems=_USUAL,
+    ),
+    Operation(
+        path="/api/v1/conversions",
+        name="listConversions",
+        summary="List conversions",
+        description=(
+            "The events that follow from outcomes, what became of each and why; newest first by the time they were decided."
+            + _PAGED
+        ),
+        query=ConversionQuery,
+        answer=conversion_shapes.ConversionList,
+        path_parameters={},
+        problems=_USUAL,
+    ),
+    Operation(
+        path="/api/v1/conversions/{conversion_id}",
+        name="getConversion",
+        summary="One conversion",
+        description="What was told to Meta of one outcome, to one dataset, and what it answered.",
+        query=PayloadQuery,
+        answer=conversion_shapes.Conversion,
+        path_parameters={
+            "conversion_id": RowId(metadata={"description": "The `id` of the conversion.", "example": "31"})
+        },
+        problems=(*_USUAL, problems.NOT_FOUND),
     ),
 )

@@ -14,12 +14,14 @@ from api.access import require_key
 from api.answers import json_answer
 from api.bodies import parse_body, read_body
 from api.idempotency import REPLAYED, check_same, read_key
+from api.lists import ListQuery, cut_page
 from api.outcome_verdicts import Asked, Verdict, give_verdicts, is_all_invalid, read_request, refuse_all
-from api.parameters import Query, read_query
+from api.parameters import MetaId, OneOf, Query, Words, read_query
 from api.problems import answer_database_errors, unavailable
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.idempotency import KeptAnswer, RequestKey, claim_key, find_answer, give_up_key, keep_answer
+from store.outcome_lists import STATES, OutcomeFilter, list_outcomes
 from store.outcomes import add_outcomes
 
 WITHIN_S = 10.0  # a database that has not answered by then counts as away
@@ -29,6 +31,18 @@ log = get_logger(__name__)
 bp = Blueprint("api_outcomes", __name__)
 bp.before_request(require_key)
 answer_database_errors(bp.register_error_handler)
+
+
+class OutcomeQuery(ListQuery):
+    """What GET /api/v1/outcomes takes."""
+
+    leadgen_id = MetaId(load_default=None, metadata={"description": "Only of this lead.", "example": "222222222222222"})
+    state = OneOf(
+        *STATES,
+        load_default=None,
+        metadata={"description": "`waiting` for their lead, or `joined` to it."},
+    )
+    stage = Words(load_default=None, metadata={"description": "Only of this stage.", "example": "won"})
 
 
 @bp.post("/api/v1/outcomes")
@@ -50,6 +64,18 @@ def add() -> ResponseReturnValue:
     if is_all_invalid(done):
         raise refuse_all(done)
     return json_answer(_body(asked, done), 202)
+
+
+@bp.get("/api/v1/outcomes")
+def list_() -> ResponseReturnValue:
+    """Outcomes, newest first."""
+    services: Services = current_app.extensions["leadloop"]
+    chosen = read_query(OutcomeQuery(), request.args)
+    limit, before = chosen.pop("limit"), chosen.pop("cursor")
+    with services.read() as session:
+        rows = list_outcomes(session, OutcomeFilter(before=before, **chosen), limit=limit + 1)
+    page, cursor = cut_page(rows, limit, lambda row: (row.received_at, row.id))
+    return json_answer({"outcomes": [row.to_json() for row in page], "next_cursor": cursor})
 
 
 def _find_earlier(services: Services, key: RequestKey) -> KeptAnswer | None:

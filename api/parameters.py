@@ -24,6 +24,7 @@ MOST_ERRORS = 20
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}\Z")
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _ID = r"^[0-9]{1,40}$"
+_WORDS = r"^[^\x00-\x1f\x7f]{1,200}$"
 _MOMENT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ]((?:[01]\d|2[0-3]):\d{2}):(\d{2})(\.\d{1,30})?(?:[Zz]|([+\- ])([01]\d|2[0-3]):([0-5]\d))\Z",
     re.ASCII,
@@ -100,6 +101,24 @@ class OneOf(QueryField):
         if text not in self.words:
             raise ValueError
         return text
+
+
+class Words(QueryField):
+    """A few words on one line."""
+
+    openapi = {"type": "string", "pattern": _WORDS}
+    mend = "must be 1 to 200 characters on one line."
+
+    def parse(self, text: str) -> str:
+        if not re.fullmatch(_WORDS[1:-1], text):
+            raise ValueError
+        return text
+
+
+class RowId(QueryField):
+    """One of leadloop's own numbers."""
+
+    openapi = {"type": "string", "pattern": "^[0-9]{1,18}$"}
 
 
 class Moment(QueryField):

@@ -5,7 +5,7 @@ Every field is always there; what is unknown is null. Fields may be added in lat
 
 from marshmallow import Schema, fields
 
-from api.conversion_shapes import OutcomeVerdict
+from api.conversion_shapes import Conversion, Outcome, OutcomeVerdict
 from api.shape_fields import flag, number, sure, text, when
 
 
@@ -169,7 +169,7 @@ class Waiting(Schema):
     """Something still to be done for this lead."""
 
     work_id = number("Its id, for `leadloop work retry`.", 7)
-    kind = sure("`lead` (reading it), `delivery` or `notice`.", "delivery")
+    kind = sure("`lead` (reading it), `delivery`, `notice` or `outcome` (deciding what Meta is told).", "delivery")
     words = sure("What it is.", "Putting it into crm")
     state = sure("`open`: tried at `due_at`; `parked`: for a person; `failed`: given up.", "open")
     in_hand = flag("Whether a worker has it now; then `due_at` is when another takes it over.", False)
@@ -215,6 +215,14 @@ class LeadStory(LeadInList):
     story = fields.List(fields.Nested(StoryLine), required=True, metadata={"description": "What happened, in order."})
     deliveries = fields.List(fields.Nested(Delivery), required=True, metadata={"description": "Each CRM connection."})
     notices = fields.List(fields.Nested(Notice), required=True, metadata={"description": "Each address rung."})
+    outcomes = fields.List(
+        fields.Nested(Outcome),
+        required=True,
+        metadata={"description": "What happened to it, as programs and CRMs said, in the order in which it happened."},
+    )
+    conversions = fields.List(
+        fields.Nested(Conversion), required=True, metadata={"description": "What Meta was told of that, and answered."}
+    )
     waiting = fields.List(
         fields.Nested(Waiting),
         required=True,

@@ -1,6 +1,6 @@
 """The whole story of one lead: what happened when, where it went, what it waits for, and how long each hop took.
 
-The API and `leadloop leads show` tell the same story. It takes six queries, however long the story is.
+The API and `leadloop leads show` tell the same story. It takes nine queries, however long the story is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session
 
 from leadloop.lead_reading import card_from_row
 from leadloop.leads import LeadCard, iso_utc
+from store import conversion_lists, outcome_lists
+from store.conversion_lists import ShownConversion
 from store.leads import list_story
 from store.models import Connection, Delivery, Lane, Lead, LeadEvent, Notice, Notifier, Work
+from store.outcome_lists import OutcomeLine
 from store.story_words import story_words
 
 
@@ -127,6 +130,8 @@ class LeadStory:
     lines: tuple[Line, ...]
     deliveries: tuple[DeliveryStory, ...]
     notices: tuple[NoticeStory, ...]
+    outcomes: tuple[OutcomeLine, ...]
+    conversions: tuple[ShownConversion, ...]
     waiting: tuple[Waiting, ...]
     hops: Hops
 
@@ -142,6 +147,8 @@ class LeadStory:
             "story": [_plain(line) for line in self.lines],
             "deliveries": [_plain(delivery, leave_out="id") for delivery in self.deliveries],
             "notices": [_plain(notice, leave_out="id") for notice in self.notices],
+            "outcomes": [outcome.to_json() for outcome in self.outcomes],
+            "conversions": [conversion.to_json() for conversion in self.conversions],
             "waiting": [
                 _plain(one) | {"lane": _plain(one.lane) if one.lane is not None else None} for one in self.waiting
             ],
@@ -186,6 +193,7 @@ def collect_story(session: Session, lead: Lead) -> LeadStory:
     events = list_story(session, lead.id)
     deliveries = _deliveries(session, lead.id)
     notices = _notices(session, lead.id)
+    outcomes = outcome_lists.list_of_lead(session, lead.id, lead.leadgen_id)
     return LeadStory(
         card=find_card(lead),
         state=lead.state,
@@ -196,7 +204,9 @@ def collect_story(session: Session, lead: Lead) -> LeadStory:
         lines=tuple(_lines(lead, events)),
         deliveries=tuple(deliveries),
         notices=tuple(notices),
-        waiting=tuple(_waiting(session, lead.id, deliveries, notices)),
+        outcomes=tuple(outcomes),
+        conversions=tuple(conversion_lists.list_of_lead(session, lead.id)),
+        waiting=tuple(_waiting(session, lead.id, deliveries, notices, outcomes)),
         hops=_hops(lead, events, deliveries, notices),
     )
 
@@ -262,11 +272,17 @@ def _notices(session: Session, lead_id: int) -> list[NoticeStory]:
 
 
 def _waiting(
-    session: Session, lead_id: int, deliveries: list[DeliveryStory], notices: list[NoticeStory]
+    session: Session,
+    lead_id: int,
+    deliveries: list[DeliveryStory],
+    notices: list[NoticeStory],
+    outcomes: list[OutcomeLine],
 ) -> list[Waiting]:
     words = {("lead", lead_id): "Reading it from Meta"}
     words |= {("delivery", one.id): f"Putting it into {one.connection}" for one in deliveries}
     words |= {("notice", one.id): f"Ringing {one.notifier}" for one in notices}
+    undecided = [one for one in outcomes if one.decided_at is None]
+    words |= {("outcome", one.id): f"Deciding what Meta is told of the stage {one.stage}" for one in undecided}
     by_kind: dict[str, list[int]] = {}
     for kind, subject_id in words:
         by_kind.setdefault(kind, []).append(subject_id)

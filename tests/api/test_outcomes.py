@@ -1,4 +1,4 @@
-"""POST /api/v1/outcomes: kept before it is answered, with a verdict on each."""
+"""POST /api/v1/outcomes: kept before it is answered, with a verdict on each; and GET, which lists them."""
 
 import dataclasses
 import json
@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import pytest
 from conftest import NOW
+from conversion_rows import make_conversion, make_outcome
 from lead_rows import add, make_lead, on_both
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from api import outcomes
 from api.bodies import MOST_BYTES
-from api.conversion_shapes import OutcomeVerdict, OutcomeVerdicts
+from api.conversion_shapes import OutcomeList, OutcomeVerdict, OutcomeVerdicts
 from api.problems import MEDIA_TYPE
 from api.shapes import OutcomesProblem
 from store.conversion_models import Outcome
@@ -380,3 +381,33 @@ def test_without_a_database_it_is_503_and_the_bell_is_silent(app, services, key,
     assert answer.headers["Retry-After"] == "5"
     assert "example.com" not in answer.text
     assert services.bell.rings == 0
+
+
+@on_both
+def test_outcomes_are_listed_page_by_page(services, get, configured):
+    add(
+        services,
+        *(make_outcome(NOW + timedelta(seconds=n // 2), key=str(n), lead_id=1, value="12.50") for n in range(5)),
+        make_outcome(NOW, key="w", named_value="444", stage="new"),
+        make_conversion(NOW, event_id="a", lead_id=1, outcome_id=5),
+    )
+    seen, cursor = [], None
+    while True:
+        answer = get(PATH, limit=2, **({"cursor": cursor} if cursor else {}))
+        OutcomeList().load(answer.json)
+        seen += [one["id"] for one in answer.json["outcomes"]]
+        cursor = answer.json["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [5, 4, 3, 6, 2, 1]
+    assert get(PATH, leadgen_id="444").json["outcomes"][0]["state"] == "waiting"
+    assert get(PATH, leadgen_id=LEAD, limit=1).json["outcomes"][0]["conversions"] == [1]
+    assert [one["id"] for one in get(PATH, stage="new").json["outcomes"]] == [6]
+    assert [one["id"] for one in get(PATH, since="2026-11-22T09:00:02Z").json["outcomes"]] == [5]
+    assert [one["id"] for one in get(PATH, state="joined", until="2026-11-22T09:00:01Z").json["outcomes"]] == [2, 1]
+
+
+@pytest.mark.parametrize("query", ["stage=%00", "stage=", "stage=a%0Ab", "state=done", "leadgen_id=x", "colour=red"])
+def test_wrong_filters_are_refused(client, key, query):
+    answer = client.get(f"{PATH}?{query}", headers={"Authorization": f"Bearer {key}"})
+    assert_problem(answer, 400, "invalid-parameter")

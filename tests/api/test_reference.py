@@ -16,9 +16,11 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from api import shapes
+from api.conversions import ConversionQuery
 from api.leads import LeadQuery
 from api.openapi import build_document, build_example
 from api.operations import OPERATIONS
+from api.outcomes import OutcomeQuery
 from api.problems import KINDS
 from leadloop import __version__
 from store.models import Connection
@@ -48,7 +50,11 @@ def test_every_route_is_described_and_nothing_else(app, document):
 
 
 def test_parameters_are_those_that_are_read(document):
-    for path, query in (("/api/v1/leads", LeadQuery),):
+    for path, query in (
+        ("/api/v1/leads", LeadQuery),
+        ("/api/v1/outcomes", OutcomeQuery),
+        ("/api/v1/conversions", ConversionQuery),
+    ):
         described = {one["name"]: one for one in document["paths"][path]["get"]["parameters"]}
         assert set(described) == set(query().fields)
     described = {one["name"]: one for one in document["paths"]["/api/v1/leads"]["get"]["parameters"]}
@@ -56,7 +62,7 @@ def test_parameters_are_those_that_are_read(document):
     assert described["state"]["schema"]["enum"] == ["waiting", "read", "gone"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/leads"])
+@pytest.mark.parametrize("path", ["/api/v1/leads", "/api/v1/outcomes", "/api/v1/conversions"])
 def test_examples_of_parameters_are_accepted(get, document, path):
     for parameter in document["paths"][path]["get"]["parameters"]:
         if "example" in parameter:

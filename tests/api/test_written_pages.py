@@ -10,7 +10,9 @@ from lead_rows import add, make_lead
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.conversion_shapes import OutcomeVerdict
+from api.conversions import ConversionQuery
 from api.leads import LeadQuery
+from api.outcomes import OutcomeQuery
 from api.problems import KINDS
 from api.shapes import LeadStory, ProblemDetails
 from leadloop.conversions.outcome import OutcomeSchema
@@ -75,7 +77,7 @@ def test_the_alarm_goes_off_for_whatever_needs_somebody(client, services, metric
 
 
 def test_every_parameter_and_part_of_the_story_is_described(api_page):
-    for query in (LeadQuery,):
+    for query in (LeadQuery, OutcomeQuery, ConversionQuery):
         for name in query().fields:
             assert re.search(rf"`{name}\b", api_page), name
     for name in (*OutcomeSchema().declared_fields, *OutcomeVerdict().fields):
@@ -111,6 +113,6 @@ def test_the_outcome_of_the_page_is_kept_and_answered_as_it_says(app, services, 
 
 def test_the_links_of_a_list_of_conversions_are_answered(get, api_page):
     commands = re.findall(r"'https://leads\.example\.com(/api/v1/[^'?]+)\?([^']+)'", api_page)
-    assert {path for path, _query in commands} == {"/api/v1/leads"}
+    assert {path for path, _query in commands} == {"/api/v1/leads", "/api/v1/conversions"}
     for path, query in commands:
         assert get(path, **dict(part.split("=") for part in query.split("&"))).status_code == 200
