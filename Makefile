@@ -26,7 +26,7 @@ format: .make/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .make/dev
+bench: .make/bench
 	@sh tests/install-servers.sh
 	@$(BIN)/python -m bench
 
@@ -45,6 +45,10 @@ clean:
 	@$(PIP) install --quiet --upgrade pip
 	@$(PIP) install --quiet --editable .
 	@mkdir -p .make && touch $@
+
+.make/bench: .make/dev
+	@$(PIP) install --quiet --editable '.[dev,bench]'
+	@touch $@
 
 .make/dev: pyproject.toml | .venv/bin/python
 	@echo "Setting up .venv with the tools for tests (once) ..."

@@ -13,7 +13,9 @@ from pathlib import Path
 from statistics import median
 
 from bench.cost import cost
+from bench.events import event_cost
 from bench.figures import acknowledgement, burst, idle, memory
+from bench.outcomes import conversions, freshness
 
 MODES = ("embedded", "services")
 FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
@@ -21,6 +23,9 @@ FIGURES: dict[str, Callable[[str], dict[str, float]]] = {
     "cost": cost,
     "burst": burst,
     "idle": idle,
+    "conversions": conversions,
+    "freshness": freshness,
+    "event": event_cost,
     "memory": memory,
 }
 WORDS = {
@@ -36,6 +41,17 @@ WORDS = {
     "ack_p99_ms": ("acknowledgement during the burst, p99, ms", "≤ 250"),
     "added_p50_ms": ("added beyond the upstream delays, 2 leads/s, p50, ms", ""),
     "added_p95_ms": ("added beyond the upstream delays, 2 leads/s, p95, ms", "≤ 30 (services), ≤ 60 (embedded)"),
+    "outcomes_per_s": ("outcomes kept per second, 100 in a call", ""),
+    "conversions_per_s": ("events at Meta per second, from 2,000 outcomes at once", ""),
+    "cpu_ms_per_conversion": ("processor time per event, all processes, ms", ""),
+    "events_per_request": ("events in a request, on average", "small"),
+    "freshness_p50_ms": ("from an outcome to Meta's answer, 2 a second, p50, ms (Meta takes 100)", ""),
+    "freshness_p95_ms": ("from an outcome to Meta's answer, 2 a second, p95, ms (Meta takes 100)", "≤ 5,000"),
+    "event_us": ("one event built from stored keys and checked, processor time, µs", ""),
+    "event_sdk_us": ("the same event built by Meta's own library (facebook-business), unchecked, µs", ""),
+    "event_ratio": ("ratio of the two, slice by slice", "< 1"),
+    "event_decided_us": ("one event with the funnel's decision before it, µs", ""),
+    "keys_us": ("a lead's keys, once when it is read, µs", ""),
     "after_1000_mb": ("memory after 1,000 leads, all processes, MB", ""),
     "after_10000_mb": ("memory after 10,000 leads, all processes, MB", "< 300"),
     "growth": ("memory after 10,000 ÷ after 1,000", "flat"),

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -37,6 +38,17 @@ settings = {{ url = "http://127.0.0.1:%d/crm", secret = "whsec_{KEY}", allow_pri
 pages = ["*"]
 forms = ["*"]
 connections = ["crm"]
+"""
+
+FUNNEL = """
+[[datasets]]
+id = "900000000000001"
+access_token = "EAABENCHDATASET"
+
+[[funnels]]
+connection = "crm"
+dataset_id = "900000000000001"
+stages = [{ stage = "qualified", event = "Qualified Lead" }, { stage = "demo", event = "Demo Scheduled" }]
 """
 
 
@@ -66,10 +78,27 @@ class System:
         """Proportional set size of all our processes: shared pages are counted once."""
         return sum(one.memory_full_info().pss for one in self.processes()) / 1e6
 
-    def seen(self) -> dict[str, float]:
+    def upstream(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.upstream_port}/_seen", timeout=10) as answer:
-            seen: dict[str, float] = json.load(answer)["seen"]
-            return seen
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    def seen(self) -> dict[str, float]:
+        found: dict[str, float] = self.upstream()["seen"]
+        return found
+
+    def make_api_key(self) -> str:
+        command = [sys.executable, "-m", "leadloop", "api-key", "create", "bench", "--json"]
+        made = subprocess.run(command, env=self.environment, cwd=self.folder, check=True, capture_output=True)
+        return str(json.loads(made.stdout)["key"])
+
+    def wait_for_events(self, count: int, *, most_s: float = 120.0) -> dict[str, Any]:
+        deadline = time.monotonic() + most_s
+        while len((found := self.upstream())["events"]) < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"only {len(found['events'])} of {count} events arrived in {most_s} s ({self.mode})")
+            time.sleep(0.05)
+        return found
 
     def wait_for_leads(self, count: int, *, most_s: float = 120.0) -> dict[str, float]:
         deadline = time.monotonic() + most_s
@@ -83,10 +112,13 @@ class System:
 
 
 @contextmanager
-def running(mode: str, *, graph_ms: float = 100, crm_ms: float = 100, work: bool = True) -> Iterator[System]:
+def running(
+    mode: str, *, graph_ms: float = 100, crm_ms: float = 100, work: bool = True, funnel: bool = False
+) -> Iterator[System]:
     """leadloop in `mode`: "embedded" (leadloop run, SQLite), "services" (PostgreSQL, Redis, web, worker, clock).
 
-    `work` False: only the web process, so that nothing but the acknowledgement is measured.
+    `work` False: only the web process, so that nothing but the acknowledgement is measured. `funnel`: with two stages that
+    Meta is told of.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="leadloop-bench-")))
@@ -113,7 +145,7 @@ def running(mode: str, *, graph_ms: float = 100, crm_ms: float = 100, work: bool
             system, sys.executable, "-m", "bench.upstream", str(upstream_port), str(graph_ms), str(crm_ms)
         )
         stack.callback(_stop, upstream)
-        _configure(system)
+        _configure(system, CONFIG % upstream_port + (FUNNEL if funnel else ""))
         for arguments in _commands(mode, port, work=work):
             process = _start(system, sys.executable, "-m", "leadloop", *arguments)
             system.ours.append(process)
@@ -131,9 +163,9 @@ def _commands(mode: str, port: int, *, work: bool) -> list[list[str]]:
     return [web, ["worker", "--processes", "2"], ["clock"]]
 
 
-def _configure(system: System) -> None:
+def _configure(system: System, text: str) -> None:
     config = system.folder / "leadloop.toml"
-    config.write_text(CONFIG % system.upstream_port)
+    config.write_text(text)
     for arguments in (["db", "upgrade"], ["config", "apply", str(config)]):
         subprocess.run(
             [sys.executable, "-m", "leadloop", *arguments],

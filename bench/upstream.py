@@ -1,7 +1,8 @@
 """A pretend Graph and CRM that only wait and answer, cheap enough not to disturb what is measured.
 
-GET /v…/<id> answers a lead or the form after `graph_ms`, POST /crm an empty 200 after `crm_ms`; GET /_seen lists when each
-lead reached the CRM (Unix seconds). Run: python -m bench.upstream PORT GRAPH_MS CRM_MS
+GET /v…/<id> answers a lead or the form after `graph_ms`, POST /v…/<id>/events takes events, POST /crm an empty 200 after
+`crm_ms`; GET /_seen lists when each lead reached the CRM and each event was answered (Unix seconds).
+Run: python -m bench.upstream PORT GRAPH_MS CRM_MS
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import json
 import re
 import sys
 import time
+from urllib.parse import parse_qs
 
 FORM = {
     "id": "333333333333333",
@@ -59,6 +61,8 @@ class Upstream:
         self.graph_s, self.crm_s = graph_ms / 1000, crm_ms / 1000
         self.seen: dict[str, float] = {}
         self.pushes = 0
+        self.events: dict[str, float] = {}
+        self.copies = self.batches = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -83,7 +87,13 @@ class Upstream:
     async def answer(self, method: str, target: str, body: bytes) -> object:
         path = target.partition("?")[0]
         if path == "/_seen":
-            return {"seen": self.seen, "pushes": self.pushes}
+            return {"seen": self.seen, "pushes": self.pushes} | {
+                "events": self.events,
+                "copies": self.copies,
+                "batches": self.batches,
+            }
+        if path.endswith("/events"):
+            return await self.take_events(body)
         if method == "POST":
             found = _LEADGEN_ID.search(body)
             await asyncio.sleep(self.crm_s)
@@ -94,6 +104,16 @@ class Upstream:
         await asyncio.sleep(self.graph_s)
         wanted = path.rpartition("/")[2]
         return FORM if wanted == FORM["id"] else lead(wanted)
+
+    async def take_events(self, body: bytes) -> object:
+        events = json.loads(parse_qs(body.decode())["data"][0])
+        await asyncio.sleep(self.graph_s)
+        self.batches += 1
+        for event in events:
+            key = f"{event['user_data']['lead_id']} {event['event_name']}"
+            self.copies += key in self.events
+            self.events[key] = time.time()
+        return {"events_received": len(events), "messages": [], "fbtrace_id": "bench"}
 
 
 async def main(port: int, graph_ms: float, crm_ms: float) -> None:
