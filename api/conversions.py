@@ -28,7 +28,7 @@ class PayloadQuery(Query):
     )
 
 
-class ConversionQuery(ListQuery, PayloadQuery):
+class ConversionQuery(PayloadQuery, ListQuery):
     """What GET /api/v1/conversions takes."""
 
     leadgen_id = MetaId(load_default=None, metadata={"description": "Only of this lead.", "example": "222222222222222"})
