@@ -42,6 +42,19 @@ def create_key(session: Session, name: str, now: datetime) -> str:
     return plain
 
 
+def keep_key(session: Session, name: str, plain: str, now: datetime) -> None:
+    """Have this key in force under that name, whatever was kept there: for a program whose key is made from a secret."""
+    if not has_key_shape(plain):
+        raise ValueError("not the shape of a key")
+    insert = sqlite_insert if session.get_bind().dialect.name == "sqlite" else postgresql_insert
+    statement = insert(ApiKey).values(name=tidy_name(name), key_sha256=hash_key(plain), created_at=now)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"], set_={"key_sha256": statement.excluded.key_sha256, "revoked_at": None}
+        )
+    )
+
+
 def tidy_name(name: str) -> str:
     """The name as it is kept; ApiKeyError when nothing visible is left or it is longer than 80 characters."""
     wanted = tidy(name)

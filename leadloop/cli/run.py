@@ -1,5 +1,6 @@
 """`leadloop run`: web, worker and clock in one go, and the sandbox beside them when there is no Meta account yet."""
 
+import base64
 import hashlib
 import os
 import secrets
@@ -41,9 +42,11 @@ from leadloop.ports import Services
 from leadloop.serving import WebServer
 from leadloop.settings import Settings
 from sandbox import SandboxOptions, demo_config
+from store.api_keys import PREFIX, keep_key
 from workers.bell import LocalBell
 from workers.embedded import EmbeddedWorker
 
+SANDBOX_KEY = "sandbox"  # the name of the API key with which its CRM reports outcomes
 SANDBOX_MODES = ("always", "auto", "never")
 
 
@@ -131,6 +134,7 @@ class RunningSandbox:
             webhook_url=f"http://{callback_host}:{port}/webhooks/meta",
             verify_token=settings.meta_verify_token or secrets.token_urlsafe(16),
             app_secret=next(iter(settings.meta_app_secrets), "") or _sandbox_secret(settings),
+            api_key=PREFIX + _derive(settings, b"leadloop sandbox api key\0"),
         )
         self.options = made
         self.settings = settings.with_(
@@ -171,6 +175,12 @@ def _sandbox_secret(settings: Settings) -> str:
     return hashlib.sha256(b"leadloop sandbox\0" + settings.leadloop_secret_keys[0].encode()).hexdigest()[:32]
 
 
+def _derive(settings: Settings, label: bytes) -> str:
+    """43 url-safe characters of our secret key, the same after a restart."""
+    digest = hashlib.sha256(label + settings.leadloop_secret_keys[0].encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
 def _read_config(settings: Settings, *, for_sandbox: bool) -> Config | None:
     """What LEADLOOP_CONFIG says, None when it is not set. SettingsError for mistakes, and for what the sandbox may not use."""
     if not settings.leadloop_config:
@@ -199,6 +209,7 @@ def _configure(settings: Settings, config: Config | None, sandbox: RunningSandbo
     def run(session: Session) -> list[str]:
         if sandbox is not None:
             refuse_other_database(session, services.vault)
+            keep_key(session, SANDBOX_KEY, sandbox.options.api_key, services.now())
         warnings = [f"warning: {warning}" for warning in find_dataset_changes(session, wanted)]
         changes = apply(session, wanted, services.vault, services.now(), system_token=settings.meta_access_token)
         return [*map(str, changes), *warnings]
@@ -279,6 +290,7 @@ def _tell(
         lines += [
             f"[b]Try it:[/] open [b cyan]{sandbox.url}[/] and press [b]Submit a lead[/].",
             "Watch it travel: Meta's notice → the answers read → the CRM → the alert, each with its time.",
+            "Then press [b]Qualified[/] or [b]Won[/] under [b]CRM records[/]: see what Meta is told of it.",
             "",
             f"See the leads:           {escape(program)} leads list",
             f"One lead's whole story:  {escape(program)} leads show LEADGEN_ID",

@@ -14,6 +14,7 @@ from store.api_keys import (
     create_key,
     find_key,
     has_key_shape,
+    keep_key,
     list_keys,
     mark_used,
     revoke_key,
@@ -115,3 +116,18 @@ def test_uses_that_arrive_together_are_noted_in_one_go(writer, read):
     assert writer.write(lambda session: mark_used(session, times)) == [None] * 4
     with read() as session:
         assert [key.last_used_at for key in list_keys(session)] == [NOW, NOW + timedelta(seconds=3)]
+
+
+def test_a_key_that_is_made_from_a_secret_is_in_force_whatever_was_there(writer, read):
+    old, new = "ll_" + "a" * 43, "ll_" + "b" * 43
+    create(writer, "other")
+    for plain in (old, new, new):
+        writer.write(lambda session, plain=plain: keep_key(session, "sandbox", plain, NOW))
+    writer.write(lambda session: revoke_key(session, "sandbox", NOW))
+    writer.write(lambda session: keep_key(session, "sandbox", new, NOW))
+    with read() as session:
+        assert find_key(session, old) is None
+        assert find_key(session, new).name == "sandbox"
+        assert [key.name for key in list_keys(session)] == ["other", "sandbox"]
+    with pytest.raises(ValueError, match="shape"):
+        writer.write(lambda session: keep_key(session, "sandbox", "secret", NOW))
