@@ -32,6 +32,7 @@ from leadloop.ports import Services
 from store.outcome_lists import OutcomeFilter, OutcomeLine, connection_names, list_outcomes
 
 STDIN = "-"
+LONGEST_SHOWN = 28  # of what names a lead, in the list
 REFUSED = 1
 
 
@@ -136,7 +137,7 @@ def list_(ctx: click.Context, leadgen_id: str | None, waiting: bool, limit: int,
     console = Console()
     cells = [[Text(one_line(text)) for text in _shown(line, now)] for line in lines]
     headings = ("received", "happened (UTC)", "lead", "stage", "value", "from", "became")
-    console.print(build_table(console, headings, cells, yielding={"lead", "stage", "from", "became"}))
+    console.print(build_table(console, headings, cells, yielding={"stage", "from", "became"}))  # ids are to be copied
 
 
 @contextmanager
@@ -186,6 +187,7 @@ def _import(services: Services, opened: BinaryIO, rows: RowFile, how: How, *, qu
 
 def _shown(line: OutcomeLine, now: datetime) -> tuple[str, ...]:
     named = line.leadgen_id or f"{line.named_kind} {line.named_value}"
+    named = named if len(named) <= LONGEST_SHOWN else f"{named[: LONGEST_SHOWN - 1]}…"
     value = f"{line.value} {line.currency or ''}".strip() if line.value is not None else ""
     source = line.source if line.connection is None else f"{line.source} ({line.connection})"
     happened = line.occurred_at.strftime("%Y-%m-%d %H:%M")
