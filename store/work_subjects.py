@@ -75,6 +75,14 @@ def _datasets(session: Session, ids: list[int]) -> dict[int, str]:
     return {found: f"send events to dataset {dataset_id}" for found, dataset_id in session.execute(query)}
 
 
+def _qualities(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(Dataset.id, Dataset.dataset_id).where(Dataset.id.in_(ids))
+    return {
+        found: f"ask Meta how good the events of dataset {dataset_id} are"
+        for found, dataset_id in session.execute(query)
+    }
+
+
 _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "event": _events,
     "fetch": _fetches,
@@ -83,4 +91,5 @@ _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "notice": _notices,
     "outcome": _outcomes,
     "conversions": _datasets,
+    "quality": _qualities,
 }

@@ -1,7 +1,7 @@
 """Which job does which kind of work."""
 
 from store.conversions import SEND
-from workers import conversions, deliveries, events, fetches, leads, notices, outcomes
+from workers import conversions, deliveries, events, fetches, leads, notices, outcomes, quality
 from workers.jobs import Job, Jobs
 
 JOBS: Jobs = {
@@ -11,5 +11,6 @@ JOBS: Jobs = {
     "delivery": Job(deliveries.run, deliveries.fail, deliveries.current_fingerprint),
     "outcome": Job(outcomes.run),
     SEND: Job(conversions.run, fingerprint=conversions.current_fingerprint),
+    quality.QUALITY: Job(quality.run),
     "notice": Job(notices.run, notices.fail, notices.current_fingerprint),
 }

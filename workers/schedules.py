@@ -14,7 +14,7 @@ from leadloop.errors import LeadloopError
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.models import Schedule
-from workers import upkeep
+from workers import quality, upkeep
 from workers.holds import free_changed_lanes
 
 log = get_logger(__name__)
@@ -35,6 +35,8 @@ SCHEDULES = (
     Periodic("join_older_outcomes", 3600, upkeep.join_older_outcomes),
     Periodic("expire_conversions", 300, upkeep.expire_conversions),
     Periodic("remove_kept_answers", 3600, upkeep.remove_kept_answers),
+    Periodic("poll_quality", quality.EVERY_S, quality.want_quality),
+    Periodic("forget_quality_points", 86_400, quality.forget_old_points),
 )
 
 
