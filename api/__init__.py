@@ -2,12 +2,12 @@
 
 from flask import Flask
 
-from api import conversions, landing, leads, metrics, outcomes, reference
+from api import conversions, datasets, landing, leads, metrics, outcomes, reference
 from api.problems import register_problems
 
 
 def register(app: Flask) -> None:
     """Wire the addresses into the application, after its own error handlers: those stay for what is not under /api/."""
     register_problems(app)
-    for blueprint in (leads.bp, outcomes.bp, conversions.bp, reference.bp, metrics.bp, landing.bp):
+    for blueprint in (leads.bp, outcomes.bp, conversions.bp, datasets.bp, reference.bp, metrics.bp, landing.bp):
         app.register_blueprint(blueprint)

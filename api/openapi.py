@@ -157,6 +157,7 @@ def _refer(schema: type[Schema], schemas: dict[str, JsonSchema]) -> JsonSchema:
 _TYPES: tuple[tuple[type[fields.Field[Any]], JsonSchema], ...] = (
     (fields.AwareDateTime, {"type": "string", "format": "date-time"}),
     (fields.Integer, {"type": "integer"}),
+    (fields.Float, {"type": "number"}),
     (fields.Boolean, {"type": "boolean"}),
     (fields.String, {"type": "string"}),
 )

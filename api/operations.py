@@ -6,8 +6,9 @@ from typing import Any
 
 from marshmallow import Schema
 
-from api import conversion_shapes, problems, shapes
+from api import conversion_shapes, dataset_shapes, problems, shapes
 from api.conversions import ConversionQuery, PayloadQuery
+from api.datasets import DatasetQuery, QualityQuery
 from api.idempotency import HEADER, REPLAYED, IdempotencyKeyField
 from api.leads import LeadQuery
 from api.outcomes import OutcomeQuery
@@ -161,6 +162,31 @@ OPERATIONS = (
         answer=conversion_shapes.Conversion,
         path_parameters={
             "conversion_id": RowId(metadata={"description": "The `id` of the conversion.", "example": "31"})
+        },
+        problems=(*_USUAL, problems.NOT_FOUND),
+    ),
+    Operation(
+        path="/api/v1/datasets",
+        name="listDatasets",
+        summary="List datasets",
+        description="The datasets at Meta that events go to.",
+        query=DatasetQuery,
+        answer=dataset_shapes.DatasetList,
+        path_parameters={},
+        problems=_USUAL,
+    ),
+    Operation(
+        path="/api/v1/datasets/{dataset_id}/quality",
+        name="getDatasetQuality",
+        summary="How good the events of a dataset are",
+        description=(
+            "Each rule with its target, figure and mend; what became of the events, how fresh they were and which keys they"
+            " have; and Meta's own scores, where it gives some. docs/quality.md says what each figure means."
+        ),
+        query=QualityQuery,
+        answer=dataset_shapes.DatasetQuality,
+        path_parameters={
+            "dataset_id": MetaId(metadata={"description": "Meta's id of the dataset.", "example": "900000000000001"})
         },
         problems=(*_USUAL, problems.NOT_FOUND),
     ),

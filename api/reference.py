@@ -90,8 +90,10 @@ def _where(parameter: dict[str, Any]) -> str:
 
 
 def _curl(path: str) -> str:
-    query = "?limit=2&since=2026-11-22T00:00:00Z" if "{" not in path else ""
-    filled = path.replace("{leadgen_id}", "222222222222222").replace("{conversion_id}", "31")
+    query = "?limit=2&since=2026-11-22T00:00:00Z" if "{" not in path and not path.endswith("/datasets") else ""
+    filled = path
+    for name, example in (("leadgen", "222222222222222"), ("conversion", "31"), ("dataset", "900000000000001")):
+        filled = filled.replace(f"{{{name}_id}}", example)
     return f"curl -H \"Authorization: Bearer $LEADLOOP_KEY\" \\\n  'https://leads.example.com{filled}{query}'"
 
 
