@@ -9,6 +9,7 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
+from leadloop.cli.conversion_quality import quality
 from leadloop.cli.failures import Refused
 from leadloop.conversions.findings import Finding
 from leadloop.conversions.lint import LARGEST_BYTES, Found, lint_bytes
@@ -22,6 +23,9 @@ _STYLES = {"refused": "red", "held": "yellow", "warning": "dim"}
 @click.group()
 def conversions() -> None:
     """What Meta is told through its Conversions API."""
+
+
+conversions.add_command(quality)
 
 
 @conversions.command()
