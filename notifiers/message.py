@@ -99,7 +99,7 @@ def _default_body(card: LeadCard, now: datetime, made_for: BodyFormat) -> str:
         body = made_for.pen.compose(heading, [_write(line, made_for, limit) for line in lines])
         if made_for.size(body) <= made_for.body_maxlen:
             return body
-    return _as_many_as_fit(heading, [_write(line, made_for, _ANSWER_LIMITS[-1]) for line in lines], made_for)
+    return as_many_as_fit(heading, [_write(line, made_for, _ANSWER_LIMITS[-1]) for line in lines], made_for)
 
 
 def _heading(card: LeadCard, made_for: BodyFormat) -> str:
@@ -110,7 +110,7 @@ def _heading(card: LeadCard, made_for: BodyFormat) -> str:
     return f"{says}: {who}" if who else says
 
 
-def _as_many_as_fit(heading: str, written: list[str], made_for: BodyFormat) -> str:
+def as_many_as_fit(heading: str, written: list[str], made_for: BodyFormat) -> str:
     """The first lines, which are the ones to call by, and an ellipsis for the others."""
     pen, kept = made_for.pen, list[str]()
     for line in written:

@@ -32,6 +32,9 @@ class Rest:
     fingerprint: str | None = None
     failed: bool = True  # False: nothing went wrong, the other side only wants fewer calls
     rows: tuple[int, ...] = ()  # ids of the work rows that failed one after the other, when that is why it rests
+    tell: tuple[
+        tuple[int, str], ...
+    ] = ()  # (notifier id, target) of who is to hear of it, should the lane be newly held
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from store.conversion_models import Dataset, Outcome
+from store.conversion_models import AdminAlert, Dataset, Outcome
 from store.models import Backfill, Connection, Delivery, Lead, Notice, Notifier, RawEvent, Work
 
 
@@ -83,6 +83,11 @@ def _qualities(session: Session, ids: list[int]) -> dict[int, str]:
     }
 
 
+def _admin_alerts(session: Session, ids: list[int]) -> dict[int, str]:
+    query = select(AdminAlert.id, Notifier.name).join(Notifier, Notifier.id == AdminAlert.notifier_id)
+    return {found: f"tell {name} what is held" for found, name in session.execute(query.where(AdminAlert.id.in_(ids)))}
+
+
 _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "event": _events,
     "fetch": _fetches,
@@ -92,4 +97,5 @@ _DESCRIBE: dict[str, Callable[[Session, list[int]], dict[int, str]]] = {
     "outcome": _outcomes,
     "conversions": _datasets,
     "quality": _qualities,
+    "admin_alert": _admin_alerts,
 }

@@ -15,6 +15,7 @@ from store.replay import begin_replay
 from store.work import WorkItem
 from workers.alone import verdict_on_lost
 from workers.jobs import Effect, Job, Jobs
+from workers.targets import admin_addresses
 
 log = get_logger(__name__)
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)  # no bug of ours, and nothing that the lead has done
@@ -70,4 +71,5 @@ def _rest_for(item: WorkItem, job: Job | None, verdict: Verdict, caught: Excepti
         message=verdict.message,
         action=verdict.action,
         fingerprint=fingerprint if verdict.hold else None,
+        tell=admin_addresses(services) if verdict.hold else (),
     )

@@ -1,7 +1,18 @@
 """Which job does which kind of work."""
 
+from store.admin_alerts import KIND as ADMIN_ALERT
 from store.conversions import SEND
-from workers import conversions, deliveries, events, fetches, leads, notices, outcomes, quality
+from workers import (
+    admin_alerts,
+    conversions,
+    deliveries,
+    events,
+    fetches,
+    leads,
+    notices,
+    outcomes,
+    quality,
+)
 from workers.jobs import Job, Jobs
 
 JOBS: Jobs = {
@@ -13,4 +24,5 @@ JOBS: Jobs = {
     SEND: Job(conversions.run, fingerprint=conversions.current_fingerprint),
     quality.QUALITY: Job(quality.run),
     "notice": Job(notices.run, notices.fail, notices.current_fingerprint),
+    ADMIN_ALERT: Job(admin_alerts.run, admin_alerts.fail, admin_alerts.current_fingerprint),
 }

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
+from store.admin_alerts import add_admin_alerts
 from store.lanes import Rest, find_lane, free_lane, rest_lane
 from store.work import WorkItem, keep_probing
 
@@ -49,8 +50,10 @@ def weigh(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime) 
 
 
 def note_failure(session: Session, item: WorkItem, verdict: Verdict, rest: Rest | None, *, now: datetime) -> bool:
-    """After a failure in a lane that may be ill. True when the lane is newly held."""
+    """After a failure in a lane that may be ill. True when the lane is newly held; then the admin is told as well."""
     newly_held = rest is not None and rest_lane(session, rest, now=now)
+    if rest is not None and newly_held:
+        add_admin_alerts(session, rest, now=now)
     within_s = PROBE_ANSWERED_S if verdict.answered else LONGEST_REST_S
     keep_probing(session, item.lane, by=now + timedelta(seconds=within_s))
     return newly_held

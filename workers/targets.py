@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import select
+
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from notifiers.send import Target, targets
@@ -48,3 +50,15 @@ def fingerprints_of(notifier_id: int, changed_at: datetime, services: Services) 
     except SecretUnopened:
         log.error("notifier_unopened", notifier_id=notifier_id)
         return [UNOPENED]
+
+
+def admin_addresses(services: Services) -> tuple[tuple[int, str], ...]:
+    """(notifier id, target) of every address that is rung when something waits for a person."""
+    admin = select(Notifier.id, Notifier.changed_at).where(Notifier.admin.is_(True), Notifier.removed_at.is_(None))
+    with services.read() as session:
+        notifiers = session.execute(admin.order_by(Notifier.position)).all()
+    return tuple(
+        (notifier_id, target)
+        for notifier_id, changed_at in notifiers
+        for target in fingerprints_of(notifier_id, changed_at, services)
+    )
