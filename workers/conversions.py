@@ -68,7 +68,7 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     seems_ill = lane is not None and lane.failures > 0 and not lane.hold
     token = token_of(dataset, services)
     if token is None:
-        raise _no_token(dataset.dataset_id)
+        raise no_token(dataset.dataset_id)
     _settle_left_behind(services, dataset.dataset_id)
     sender = _Sender(services, dataset.dataset_id, token)
     until = time.monotonic() + TURN_S
@@ -96,7 +96,7 @@ def token_of(dataset: DatasetToServe, services: Services) -> str | None:
     return find_token(dataset, services.vault, services.settings.meta_access_token)
 
 
-def _no_token(dataset_id: str) -> NeedsHuman:
+def no_token(dataset_id: str) -> NeedsHuman:
     return NeedsHuman(
         f"There is no access token for dataset {dataset_id}, so its events cannot be sent.",
         code="no_token",

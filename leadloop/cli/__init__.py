@@ -30,13 +30,14 @@ COMMANDS = {
     "outcomes": "leadloop.cli.outcomes:outcomes",
     "conversions": "leadloop.cli.conversions:conversions",
     "api-key": "leadloop.cli.api_key:api_key",
+    "datasets": "leadloop.cli.datasets:datasets",
     "sandbox": "leadloop.cli.sandbox:sandbox",
 }
 
 click.rich_click.COMMAND_GROUPS = {
     "leadloop": [
         {"name": "Run it", "commands": ["run", "web", "worker", "clock", "sandbox"]},
-        {"name": "Set it up", "commands": ["config", "crm", "api-key", "db"]},
+        {"name": "Set it up", "commands": ["config", "crm", "datasets", "api-key", "db"]},
         {"name": "See and mend", "commands": ["leads", "work", "outcomes", "conversions"]},
     ]
 }
