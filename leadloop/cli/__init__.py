@@ -31,6 +31,7 @@ COMMANDS = {
     "conversions": "leadloop.cli.conversions:conversions",
     "api-key": "leadloop.cli.api_key:api_key",
     "datasets": "leadloop.cli.datasets:datasets",
+    "doctor": "leadloop.cli.doctor:doctor",
     "sandbox": "leadloop.cli.sandbox:sandbox",
 }
 
@@ -38,7 +39,7 @@ click.rich_click.COMMAND_GROUPS = {
     "leadloop": [
         {"name": "Run it", "commands": ["run", "web", "worker", "clock", "sandbox"]},
         {"name": "Set it up", "commands": ["config", "crm", "datasets", "api-key", "db"]},
-        {"name": "See and mend", "commands": ["leads", "work", "outcomes", "conversions"]},
+        {"name": "See and mend", "commands": ["doctor", "leads", "work", "outcomes", "conversions"]},
     ]
 }
 click.rich_click.STYLE_HELPTEXT_FIRST_LINE = "bold"
