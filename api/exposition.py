@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 from leadloop import __version__
 from leadloop.texts import clean_text
 from store.counters import BUCKETS_S
-from store.figures import OTHER, Figures, Names
+from store.figures import OPEN_CONVERSIONS, OTHER, Figures, Names
 
 Sum = tuple[str, Mapping[str, str], float]
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
@@ -37,7 +37,7 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "leadloop_work_settled_total": (("kind", "state"), "Attempts of work rows, by the state they ended in.", ()),
     "leadloop_graph_calls_total": (
         ("edge", "code", "page"),
-        "Calls to Meta's Graph API, by edge, code of the answer and Page.",
+        "Calls to Meta's Graph API, by edge, code of the answer and Page or dataset.",
         (),
     ),
     "leadloop_crm_pushes_total": (
@@ -48,6 +48,16 @@ COUNTERS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "leadloop_alerts_maybe_repeated_total": (
         ("notifier",),
         "Alerts that may have been sent twice: no answer came, or a worker stopped between sending and noting.",
+        (),
+    ),
+    "leadloop_conversions_decided_total": (
+        ("state",),
+        "Events that followed from outcomes, by the state in which they began.",
+        ("queued", "held", "refused", "expired", "skipped"),
+    ),
+    "leadloop_conversions_settled_total": (
+        ("dataset", "state"),
+        "Events that went to Meta, by dataset and what became of them (queued: to be sent again).",
         (),
     ),
     "leadloop_ready_probes_total": (
@@ -62,6 +72,7 @@ HISTOGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
     "leadloop_crm_push_seconds": (("connection",), "How long pushing one lead to a CRM took, with its further steps."),
     "leadloop_webhook_to_crm_seconds": (("connection",), "From Meta's notice to the lead being in the CRM."),
     "leadloop_webhook_to_alert_seconds": (("notifier",), "From Meta's notice to the sales team being rung."),
+    "leadloop_outcome_to_meta_seconds": (("dataset",), "From an outcome coming in to Meta having its event."),
 }
 KINDS = (("event", "events"), ("fetch", "graph"), ("lead", "graph"), ("delivery", "crm"), ("notice", "alert"))
 
@@ -81,18 +92,22 @@ class Families:
 
 def sum_families(sums: Iterable[Sum], names: Names) -> Iterator[Metric]:
     """Counters and histograms. Known ones are always there; others that the table holds are shown as they are, but for
-    Pages that are in no configuration: these are "other"."""
+    Pages and datasets that are in no configuration: these are "other"."""
     by_name: dict[str, list[tuple[Mapping[str, str], float]]] = {}
     for name, labels, value in sums:
         if _NAME.match(name):
-            if "page" in labels:
-                labels = {**labels, "page": names.page(str(labels["page"]))}
-            by_name.setdefault(name, []).append((labels, value))
+            by_name.setdefault(name, []).append((_bounded(labels, names), value))
     for name in sorted(set(COUNTERS) | {name for name in by_name if name.endswith("_total")}):
         yield _counter(name, by_name.get(name, []))
     found = {name.removesuffix("_bucket") for name in by_name if name.endswith("_bucket")}
     for name in sorted(set(HISTOGRAMS) | found):
         yield _histogram(name, by_name.get(name + "_bucket", []), by_name.get(name + "_sum", []))
+
+
+def _bounded(labels: Mapping[str, str], names: Names) -> Mapping[str, str]:
+    """`page` is what a call of Graph's was about: a Page, or a dataset."""
+    known = {"page": names.page_or_dataset, "dataset": names.dataset}
+    return {name: known[name](str(text)) if name in known else text for name, text in labels.items()}
 
 
 def _counter(name: str, rows: list[tuple[Mapping[str, str], float]]) -> Metric:
@@ -159,6 +174,17 @@ def figure_families(figures: Figures) -> Iterator[Metric]:
         {(): last.timestamp() if last is not None else 0.0},
     )
     yield from _waiting_families(figures)
+    yield _conversion_family(figures)
+
+
+def _conversion_family(figures: Figures) -> Metric:
+    names = figures.names
+    rows: dict[tuple[str, ...], float] = {(one, state): 0.0 for one in names.datasets for state in OPEN_CONVERSIONS}
+    for (dataset_id, state), count in figures.conversions.items():
+        key = (names.dataset(dataset_id), state)
+        rows[key] = rows.get(key, 0.0) + count
+    words = "Events that Meta may still be told of, or of which nobody knows whether it was, by dataset and state."
+    return _gauge("leadloop_conversions_open", words, rows, ("dataset", "state"))
 
 
 def _work_families(figures: Figures) -> Iterator[Metric]:

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, time
 from sqlalchemy import Select, TextClause, func, select, text
 from sqlalchemy.orm import Session
 
-from store.conversion_models import Dataset
+from store.conversion_models import Conversion, Dataset
 from store.lanes import is_resting
 from store.models import Connection, Lane, Lead, Notifier, Page, Work
 from store.raw_events import newest_received_at
 from store.work import lane_of, read_queues
 
 LEAD_STATES = ("waiting", "read", "gone")
+OPEN_CONVERSIONS = ("queued", "sending", "held", "unknown")
 OTHER = "other"
 TROUBLED_AFTER = 5  # failures in a row after which a lane is only probed
 
@@ -48,6 +49,13 @@ class Names:
         """The Page's id when it is configured, else "other"."""
         return page_id if page_id in self.pages else OTHER
 
+    def dataset(self, dataset_id: str) -> str:
+        """The dataset's id when a table or a funnel of the configuration has named it, else "other"."""
+        return dataset_id if dataset_id in self.datasets else OTHER
+
+    def page_or_dataset(self, object_id: str) -> str:
+        return self.dataset(object_id) if object_id in self.datasets else self.page(object_id)
+
     def connection(self, number: str) -> str:
         return self.connections.get(_int(number), OTHER)
 
@@ -68,7 +76,10 @@ class Names:
 
 @dataclass(frozen=True)
 class Figures:
-    """The numbers of one moment. `oldest_due_s`: seconds for which the first row that could be worked on has been due."""
+    """The numbers of one moment. `oldest_due_s`: seconds for which the first row that could be worked on has been due.
+
+    `conversions`: (dataset id, state) → events that are not settled for good, without test events.
+    """
 
     leads: Mapping[str, int]
     leads_today: int
@@ -79,6 +90,7 @@ class Figures:
     lanes: tuple[Lane, ...]
     names: Names
     now: datetime
+    conversions: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def rows(self, *states: str) -> int:
         """Work rows in any of these states."""
@@ -107,6 +119,7 @@ def read_figures(session: Session, *, now: datetime) -> Figures:
         lanes=lanes,
         names=read_names(session),
         now=now,
+        conversions=_conversions(session),
     )
 
 
@@ -128,6 +141,20 @@ def _leads(session: Session) -> dict[str, int]:
     unread = select(Lead.state, func.count()).where(text("state <> 'read'")).group_by(Lead.state)
     found = dict.fromkeys(LEAD_STATES, 0) | dict(session.execute(unread).all())
     found["read"] = _count(session, select(func.count()).select_from(Lead)) - sum(found.values())
+    return found
+
+
+# As ix_conversion_open is worded; of its rows only tests, which end as unknown at most, are looked at in the table.
+_OPEN = text("conversion.state IN ('queued', 'sending', 'held', 'unknown')")
+
+
+def _conversions(session: Session) -> dict[tuple[str, str], int]:
+    columns = (Conversion.dataset_id, Conversion.state)
+    query = select(*columns, func.count()).where(_OPEN).group_by(*columns)
+    found = {(dataset_id, state): rows for dataset_id, state, rows in session.execute(query)}
+    tests = query.where(Conversion.state == "unknown", Conversion.is_test.is_(True))
+    for dataset_id, state, rows in session.execute(tests):
+        found[dataset_id, state] -= rows
     return found
 
 

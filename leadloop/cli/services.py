@@ -181,7 +181,8 @@ def with_secret_key(settings: Settings, *, may_make: bool) -> Settings:
 
 
 def _note_call(counters: DatabaseCounters, edge: str, code: str, object_id: str | None, seconds: float) -> None:
-    """Count one exchange with Graph. What is no Page of the configuration becomes "other" where the sums are shown."""
+    """Count one exchange with Graph. What is no Page and no dataset of the configuration becomes
+    "other" where the sums are shown."""
     counters.add("leadloop_graph_calls_total", edge=edge, code=code, page=object_id or OTHER)
     counters.observe("leadloop_graph_seconds", seconds, edge=edge)
 

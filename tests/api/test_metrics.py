@@ -10,13 +10,14 @@ from conftest import NOW
 from lead_rows import PAGE, add, make_lead, on_both
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from api import access
 from api.exposition import COUNTERS, HISTOGRAMS, sum_families
+from store.conversion_models import Conversion, Dataset
 from store.counters import BUCKETS_S, DatabaseCounters
-from store.figures import Names
+from store.figures import Names, read_figures
 from store.models import Connection, Lane, Metric, Notifier, Page, RawEvent, Work
 
 
@@ -158,6 +159,57 @@ def test_gauges(client, services):
     assert value(samples, "leadloop_notifier_waiting", notifier="sales") == 2
 
 
+def conversion(number, dataset_id, state, **changes):
+    row = {"route": "conversion_leads", "stage": "won", "event_name": "Purchase", "event_id": f"{number:032x}"}
+    row |= {"connection": "crm", "event_time": NOW, "deadline_at": NOW, "created_at": NOW}
+    return Conversion(dataset_id=dataset_id, state=state, **row | changes)
+
+
+@on_both
+def test_conversions_are_counted_by_datasets_that_are_known(client, services):
+    states = ["queued", "queued", "held", "unknown", "accepted", "refused", "expired", "skipped"]
+    add(
+        services,
+        Dataset(dataset_id="900", configured=True, created_at=NOW),
+        *(conversion(number, "900", state) for number, state in enumerate(states)),
+        conversion(20, "900", "unknown", is_test=True),
+        conversion(21, "901", "held"),
+        conversion(22, "902", "held"),
+    )
+    for dataset in ("900", "901"):
+        services.counters.add("leadloop_conversions_settled_total", 2, dataset=dataset, state="accepted")
+        services.counters.add("leadloop_graph_calls_total", edge="events", code="ok", page=dataset)
+        services.counters.observe("leadloop_outcome_to_meta_seconds", 0.3, dataset=dataset)
+    services.counters.add("leadloop_conversions_decided_total", 3, state="queued")
+    services.counters.flush()
+    samples = scrape(client)
+    found = {key[1]: count for key, count in samples.items() if key[0] == "leadloop_conversions_open"}
+    assert {(dict(labels)["dataset"], dict(labels)["state"]): count for labels, count in found.items()} == {
+        ("900", "queued"): 2,
+        ("900", "sending"): 0,
+        ("900", "held"): 1,
+        ("900", "unknown"): 1,
+        ("other", "held"): 2,
+    }
+    for dataset in ("900", "other"):
+        assert value(samples, "leadloop_conversions_settled_total", dataset=dataset, state="accepted") == 2
+        assert value(samples, "leadloop_graph_calls_total", edge="events", code="ok", page=dataset) == 1
+        assert value(samples, "leadloop_outcome_to_meta_seconds_count", dataset=dataset) == 1
+    assert value(samples, "leadloop_conversions_decided_total", state="queued") == 3
+    assert value(samples, "leadloop_conversions_decided_total", state="held") == 0
+
+
+def test_open_conversions_are_counted_from_an_index_alone(services):
+    asked = []
+    event.listen(services.engine, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+    with services.read() as session:
+        read_figures(session, now=NOW)
+    statement, values = next(one for one in asked if "FROM conversion" in one[0])
+    with services.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert "COVERING INDEX ix_conversion_open" in str(plan)
+
+
 def test_unknown_pages_and_removed_connections_add_no_series(client, services):
     add(
         services,
@@ -173,12 +225,12 @@ def test_unknown_pages_and_removed_connections_add_no_series(client, services):
 
 def test_metric_that_this_page_does_not_know_is_shown_as_it_is(client, services):
     services.counters.add("leadloop_conversions_total", event="Lead", code="ok")
-    services.counters.observe("leadloop_crm_to_meta_seconds", 3, dataset="900")
+    services.counters.observe("leadloop_crm_to_meta_seconds", 3, hop="900")
     services.counters.flush()
     samples = scrape(client)
     assert value(samples, "leadloop_conversions_total", event="Lead", code="ok") == 1
-    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", dataset="900", le="2.5") == 0
-    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", dataset="900", le="5.0") == 1
+    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", hop="900", le="2.5") == 0
+    assert value(samples, "leadloop_crm_to_meta_seconds_bucket", hop="900", le="5.0") == 1
 
 
 def test_overflow_is_counted_as_other(client, services):
