@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from leadloop.conversions.people import lead_match_keys
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent
 from leadloop.lead_reading import build_card, card_to_row, id_text, parse_graph_time
 from leadloop.leads import LeadCard
@@ -23,7 +24,7 @@ from store.leads import LeadNotice, StoryLine, add_leads, add_story, save_card
 from store.models import Backfill, Form, Lead, Page, Work
 from store.routing import add_plan, page_country
 from store.work import BACKFILL, FRESH
-from workers.lead_conversions import begin_conversions, lead_match_keys
+from workers.lead_conversions import begin_conversions
 from workers.leads import page_token, plan_for
 from workers.targets import fingerprints_of
 

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.funnel import RAW_STAGE, raw_stage
-from leadloop.conversions.people import MatchKeys, build_match_keys
 from leadloop.leads import LeadCard
 from store.funnels import funnels_for, read_funnels
 from store.models import Lead
@@ -15,12 +14,6 @@ from store.routing import Plan, connection_names
 
 LATE_AFTER = timedelta(hours=1)
 AFTER_CREATION = timedelta(seconds=1)  # Meta may drop what is not later than the lead itself: facts §1.4
-
-
-def lead_match_keys(card: LeadCard, default_country: str | None) -> MatchKeys:
-    """The keys of a lead, made once, when it has been read. Its external id is Meta's own id of the lead: the one that all
-    its events share from the first to the last."""
-    return build_match_keys(card, default_country=default_country, external_ids=[card.leadgen_id])
 
 
 def begin_conversions(

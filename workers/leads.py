@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from leadloop.conversions.people import lead_match_keys
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent, Retryable, Verdict
 from leadloop.lead_reading import build_card, card_to_row, id_text, needs_fresh_form
 from leadloop.leads import LeadCard
@@ -21,7 +22,7 @@ from store.routing import Plan, add_plan, find_plan
 from store.vault import fingerprint
 from store.work import BACKFILL, WorkItem
 from workers.jobs import Effect, about_lead, working_with
-from workers.lead_conversions import begin_conversions, join_unreadable, lead_match_keys
+from workers.lead_conversions import begin_conversions, join_unreadable
 from workers.targets import fingerprints_of
 from workers.telling import tell_failure
 

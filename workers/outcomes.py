@@ -4,7 +4,8 @@ All outcomes of one lead that are open are decided together, in the order in whi
 the conversions: two workers never decide on the same lead at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,12 +13,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crm_adapters import UnknownAdapter, get_adapter
-from leadloop.conversions.event import Thread
-from leadloop.conversions.funnel import RAW_STAGE, Decision, Happened, decide, decide_raw
-from leadloop.conversions.people import HASHED, PLAIN, MatchKeys, merge_match_keys, parse_match_keys
+from leadloop.conversions.funnel import RAW_STAGE, Decision, Happened, Past, decide, decide_raw
 from leadloop.conversions.telling import Person, tell
-from leadloop.lead_reading import card_from_row
-from leadloop.leads import LeadCard
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.conversion_models import Outcome
@@ -31,14 +28,12 @@ from store.outcome_facts import (
     read_contact_facts,
     read_lead_facts,
 )
+from store.outcome_people import describe_person
 from store.work import WorkItem
 from workers.jobs import Effect
-from workers.lead_conversions import lead_match_keys
 
 log = get_logger(__name__)
 OUR_NAME = "leadloop"  # the CRM's name where the outcome is of none
-_NO = frozenset({"false", "no", "0"})
-_OWN_KEYS = (*HASHED, *PLAIN, "fbclid")  # of an outcome's fields, those that are Meta's own names of user_data
 
 
 def run(item: WorkItem, services: Services) -> Effect:
@@ -64,7 +59,7 @@ def _decide_all(
         for configured in funnels_for(
             read_funnels(session), outcome.connection, of_lead=() if lead is None else lead.crms
         ):
-            for draft in _decide(session, subject, outcome, configured, lead, contact, now=now):
+            for draft in _decide(open_case(session, subject, outcome, configured, lead, contact), now=now):
                 kept = put_conversion(session, draft, subject, outcome.id, now=now)
                 states.append(draft.state)
                 if kept is not None and draft.state == "queued":
@@ -76,19 +71,58 @@ def _decide_all(
     want_sending(session, queued, now=now, priority=priority)
 
 
-def _decide(
+@dataclass(frozen=True)
+class Case:
+    """An outcome as one funnel sees it. `source_name` is the CRM's name for Meta."""
+
+    configured: ConfiguredFunnel
+    outcome: Outcome
+    person: Person
+    happened: Happened
+    past: Sequence[Past]
+    source_name: str
+
+    def draft(self, decision: Decision, *, now: datetime) -> Draft:
+        """The conversion that a decision becomes."""
+        funnel, order_id = self.configured.funnel, self.outcome.order_id
+        told = tell(funnel, decision, self.person, order_id=order_id, source_name=self.source_name, now=now)
+        return Draft(
+            dataset_id=funnel.dataset_id,
+            connection=self.configured.connection,
+            route=funnel.route,
+            stage=decision.stage,
+            event_time=decision.occurred_at,
+            deadline_at=told.deadline_at,
+            state=told.state,
+            event_name=decision.event_name,
+            event_id=decision.event_id,
+            order_id=order_id,
+            filled=decision.filled,
+            reason=told.reason,
+            warnings=told.warnings,
+            payload=told.payload,
+        )
+
+
+def open_case(
     session: Session,
     subject: Subject,
     outcome: Outcome,
     configured: ConfiguredFunnel,
     lead: LeadFacts | None,
     contact: ContactFacts | None,
-    *,
-    now: datetime,
-) -> list[Draft]:
+) -> Case:
+    """What an outcome is decided on by one funnel, as it is known now."""
     funnel = configured.funnel
-    card = _card(lead)
-    person = _person(outcome, lead, card, contact, route=funnel.route, consents=funnel.consent)
+    person = describe_person(
+        lead,
+        contact,
+        fields=outcome.fields,
+        at=outcome.occurred_at,
+        route=funnel.route,
+        consents=funnel.consent,
+        nobody=f"outcome:{outcome.id}",
+    )
     happened = Happened(
         subject=person.subject,
         occurred_at=outcome.occurred_at,
@@ -98,38 +132,24 @@ def _decide(
         facts=_facts(outcome, lead, person),
     )
     past = read_past(session, funnel.dataset_id, subject)
-    is_raw = outcome.source == "lead" and outcome.stage == RAW_STAGE
-    decisions = decide_raw(funnel, past, happened) if is_raw else decide(funnel, outcome.stage, past, happened)
-    source_name = _source_name(session, outcome.connection or configured.connection)
-    return [_draft(configured, decision, person, outcome.order_id, source_name, now) for decision in decisions]
-
-
-def _draft(
-    configured: ConfiguredFunnel,
-    decision: Decision,
-    person: Person,
-    order_id: str | None,
-    source_name: str,
-    now: datetime,
-) -> Draft:
-    funnel = configured.funnel
-    told = tell(funnel, decision, person, order_id=order_id, source_name=source_name, now=now)
-    return Draft(
-        dataset_id=funnel.dataset_id,
-        connection=configured.connection,
-        route=funnel.route,
-        stage=decision.stage,
-        event_time=decision.occurred_at,
-        deadline_at=told.deadline_at,
-        state=told.state,
-        event_name=decision.event_name,
-        event_id=decision.event_id,
-        order_id=order_id,
-        filled=decision.filled,
-        reason=told.reason,
-        warnings=told.warnings,
-        payload=told.payload,
+    return Case(
+        configured,
+        outcome,
+        person,
+        happened,
+        past,
+        _source_name(session, outcome.connection or configured.connection),
     )
+
+
+def _decide(case: Case, *, now: datetime) -> list[Draft]:
+    funnel, outcome = case.configured.funnel, case.outcome
+    is_raw = outcome.source == "lead" and outcome.stage == RAW_STAGE
+    if is_raw:
+        decisions = decide_raw(funnel, case.past, case.happened)
+    else:
+        decisions = decide(funnel, outcome.stage, case.past, case.happened)
+    return [case.draft(decision, now=now) for decision in decisions]
 
 
 def _tell_story(session: Session, outcome: Outcome, states: list[str]) -> None:
@@ -146,86 +166,6 @@ def _tell_story(session: Session, outcome: Outcome, states: list[str]) -> None:
     add_story(session, [line])
 
 
-# --- whom it is about --------------------------------------------------------------------------------------------------
-
-
-def _card(lead: LeadFacts | None) -> LeadCard | None:
-    return None if lead is None or lead.card is None else card_from_row(lead.card)
-
-
-def _person(
-    outcome: Outcome,
-    lead: LeadFacts | None,
-    card: LeadCard | None,
-    contact: ContactFacts | None,
-    *,
-    route: str,
-    consents: tuple[str, ...],
-) -> Person:
-    fields = outcome.fields
-    given = parse_match_keys({name: fields[name] for name in _OWN_KEYS if name in fields})
-    thread = None if contact is None else _thread(contact, outcome.occurred_at)
-    common: dict[str, Any] = {
-        "thread": thread,
-        "opt_out": _is_yes(fields.get("opt_out")),
-        "consent": False if _is_no(fields.get("consent")) else None,
-        "event_source_url": _text(fields.get("event_source_url")),
-        "referrer_url": _text(fields.get("referrer_url")),
-    }
-    of_contact = MatchKeys() if contact is None else _contact_keys(contact)
-    in_thread = route == "business_messaging" and contact is not None and thread is not None
-    if contact is not None and in_thread:
-        common["page_country"] = contact.countries.get(thread.business_id if thread else "")
-    if lead is None:
-        name = f"contact:{contact.id}" if contact else f"outcome:{outcome.id}"
-        return Person(subject=name, match_keys=merge_match_keys(given, of_contact), **common)
-    if consents and not _has_consented(card, consents):
-        common["consent"] = False
-    common.setdefault("page_country", lead.business_country)
-    return Person(
-        subject=f"contact:{contact.id}" if contact is not None and in_thread else f"lead:{lead.leadgen_id}",
-        match_keys=merge_match_keys(given, merge_match_keys(_lead_keys(lead, card), of_contact)),
-        lead_id=lead.leadgen_id,
-        lead_created_at=lead.created_at,
-        country=card.country if card else None,
-        state=card.state if card else None,
-        is_test=lead.is_test,
-        **common,
-    )
-
-
-def _lead_keys(lead: LeadFacts, card: LeadCard | None) -> MatchKeys:
-    """Those that were made when the lead was read; of a lead that was read by an earlier version, made now."""
-    if lead.match_keys is not None:
-        return MatchKeys.from_json(lead.match_keys)
-    return MatchKeys() if card is None else lead_match_keys(card, lead.default_country)
-
-
-def _contact_keys(contact: ContactFacts) -> MatchKeys:
-    values: dict[str, list[str]] = {"em": [], "ph": [], "external_id": [f"contact:{contact.id}"]}
-    for identity in contact.identities:
-        if identity.kind == "email":
-            values["em"].append(identity.value)
-        elif identity.kind == "phone":
-            values["ph"].append(identity.value)
-    return parse_match_keys(values)
-
-
-_CHANNELS: Mapping[str, Any] = {"wa_id": "whatsapp", "psid": "messenger", "igsid": "instagram"}
-
-
-def _thread(contact: ContactFacts, at: datetime) -> Thread | None:
-    """The conversation through which the person came: the first on a channel that Meta can be told of, by then."""
-    found = []
-    for identity in contact.identities:
-        channel = _CHANNELS.get(identity.kind)
-        person_id = identity.detail.get("ctwa_clid") if identity.kind == "wa_id" else identity.value
-        if channel is not None and person_id:
-            found.append((identity.first_seen_at > at, Thread(channel, identity.scope, str(person_id))))
-    found.sort(key=lambda one: one[0])
-    return found[0][1] if found else None
-
-
 def _facts(outcome: Outcome, lead: LeadFacts | None, person: Person) -> dict[str, Any]:
     """What the conditions of a funnel look at: the outcome's own fields, and what is known of the lead."""
     facts = dict(outcome.fields)
@@ -235,11 +175,6 @@ def _facts(outcome: Outcome, lead: LeadFacts | None, person: Person) -> dict[str
     if person.thread is not None:
         known |= {"channel": person.thread.channel, "page": known.get("page") or person.thread.business_id}
     return facts | {name: value for name, value in known.items() if value is not None}
-
-
-def _has_consented(card: LeadCard | None, wanted: tuple[str, ...]) -> bool:
-    given = {consent.key for consent in card.consents if consent.checked} if card is not None else set()
-    return given.issuperset(wanted)
 
 
 def _source_name(session: Session, connection: str) -> str:
@@ -253,15 +188,3 @@ def _source_name(session: Session, connection: str) -> str:
         return get_adapter(kind).label
     except UnknownAdapter:
         return connection
-
-
-def _is_yes(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "yes", "1"))
-
-
-def _is_no(value: Any) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() in _NO)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

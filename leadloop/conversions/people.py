@@ -188,6 +188,12 @@ def build_match_keys(
     )
 
 
+def lead_match_keys(card: LeadCard, default_country: str | None) -> MatchKeys:
+    """The keys of a lead, made once, when it has been read. Its external id is Meta's own id of the lead: the one that all
+    its events share from the first to the last."""
+    return build_match_keys(card, default_country=default_country, external_ids=[card.leadgen_id])
+
+
 def parse_match_keys(
     values: Mapping[str, Any],
     *,
