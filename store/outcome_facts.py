@@ -54,12 +54,7 @@ def lock_undecided(session: Session, outcome_id: int) -> tuple[Subject, list[Out
     if outcome is None or outcome.state != "joined" or outcome.decided_at is not None:
         return Subject(None, None), []
     subject = Subject(outcome.lead_id, outcome.contact_id)
-    if subject.lead_id is not None:
-        session.execute(select(Lead.id).where(Lead.id == subject.lead_id).with_for_update(key_share=True)).all()
-    if subject.contact_id is not None:
-        session.execute(
-            select(Contact.id).where(Contact.id == subject.contact_id).with_for_update(key_share=True)
-        ).all()
+    lock_subject(session, subject)
     query = (
         select(Outcome)
         .where(
@@ -73,6 +68,16 @@ def lock_undecided(session: Session, outcome_id: int) -> tuple[Subject, list[Out
         .execution_options(populate_existing=True)
     )
     return subject, list(session.scalars(query))
+
+
+def lock_subject(session: Session, subject: Subject) -> None:
+    """On PostgreSQL: until the transaction ends, nobody else decides on this lead and this contact."""
+    if subject.lead_id is not None:
+        session.execute(select(Lead.id).where(Lead.id == subject.lead_id).with_for_update(key_share=True)).all()
+    if subject.contact_id is not None:
+        session.execute(
+            select(Contact.id).where(Contact.id == subject.contact_id).with_for_update(key_share=True)
+        ).all()
 
 
 def _is(column: Any, value: int | None) -> ColumnElement[bool]:

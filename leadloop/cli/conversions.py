@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from leadloop.cli.conversion_quality import quality
+from leadloop.cli.conversion_retry import retry
 from leadloop.cli.failures import Refused
 from leadloop.conversions.findings import Finding
 from leadloop.conversions.lint import LARGEST_BYTES, Found, lint_bytes
@@ -26,6 +27,7 @@ def conversions() -> None:
 
 
 conversions.add_command(quality)
+conversions.add_command(retry)
 
 
 @conversions.command()

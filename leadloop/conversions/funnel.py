@@ -136,6 +136,23 @@ def decide(funnel: Funnel, stage: str, history: Sequence[Past], outcome: Happene
     return [*filled, _tell(funnel, rule, position, outcome)]
 
 
+def decide_again(
+    funnel: Funnel, stage: str, history: Sequence[Past], outcome: Happened, *, filled: bool = False
+) -> Decision:
+    """The decision on one stage alone, for an event that Meta was not told of: with the funnel as it is now, and with what is
+    known now. `filled`: the stage was jumped over when `outcome` happened."""
+    rules = ladder(funnel)
+    position = find_position(rules, stage)
+    if position is None:
+        return _unknown(stage, rules, outcome)
+    rule = rules[position]
+    past = [one for one in history if _is_related(one, outcome)]
+    why_not = _why_not(funnel, rules, position, past, outcome)
+    if why_not is not None:
+        return _skip(rule, position, outcome, *why_not, filled=filled)
+    return _tell(funnel, rule, position, outcome, filled=filled)
+
+
 def decide_raw(funnel: Funnel, history: Sequence[Past], outcome: Happened) -> list[Decision]:
     """What follows from a lead that has only just come; [] where the funnel has no event for it.
 

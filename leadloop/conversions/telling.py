@@ -101,7 +101,7 @@ def tell(
         lead_id=person.lead_id,
         consent=person.consent,
     )
-    state, why = _judge(findings)
+    state, why = judge_findings(findings)
     if state == "queued" and deadline <= now:
         state, why = "expired", _EXPIRING
     warnings = [_as_row(one) for one in findings if one.level == "warning"]
@@ -117,8 +117,8 @@ _EXPIRING = (
 )
 
 
-def _judge(findings: Sequence[Finding]) -> tuple[str, tuple[str, str, str] | None]:
-    """The worst finding decides: too old, refused, held."""
+def judge_findings(findings: Sequence[Finding]) -> tuple[str, tuple[str, str, str] | None]:
+    """The state in which an event begins, and why it is not queued: too old, refused or held, by its worst finding."""
     old = next((one for one in findings if one.code == _TOO_OLD), None)
     if old is not None:
         return "expired", _as_reason(old)
