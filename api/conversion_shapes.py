@@ -96,6 +96,7 @@ class Conversion(Schema):
     id = number("leadloop's own number of it.", 31)
     outcome_id = number("The outcome that it follows from.", 12, allow_none=True)
     leadgen_id = text("The lead; null for a contact without one.", "222222222222222")
+    contact_id = number("leadloop's own number of the contact, where it is known.", 7, allow_none=True)
     dataset_id = sure("The dataset at Meta.", "900000000000001")
     connection = sure("The connection whose funnel it is from.", "crm")
     route = sure("The way it goes: `conversion_leads`, `business_messaging`, `website` …", "conversion_leads")
@@ -126,7 +127,8 @@ class Conversion(Schema):
     sent_at = when("When it was last sent", "2026-11-22T10:15:02.700Z")
     settled_at = when("When it came to an end", "2026-11-22T10:15:02.910Z")
     payload = _json(
-        "The event as it is sent, person hashed, address and browser masked (only with `payload=true`).",
+        "The event as it is sent: the person hashed, address and browser masked, ids of clicks cut short (only with"
+        " `payload=true`).",
         {"event_name": "Purchase", "user_data": {"lead_id": "222222222222222"}},
     )
     answer = _json("Meta's answer (only with `payload=true`).", {"events_received": 1})

@@ -10,8 +10,9 @@ from api.answers import json_answer
 from api.lists import ListQuery, cut_page
 from api.parameters import MetaId, OneOf, Query, Words, YesNo, read_query
 from api.problems import NOT_FOUND, Problem, answer_database_errors
+from leadloop.conversions.states import STATES
 from leadloop.ports import Services
-from store.conversion_lists import STATES, ConversionFilter, find_conversion, list_conversions
+from store.conversion_lists import ConversionFilter, find_conversion, list_conversions
 
 _ID = re.compile(r"[0-9]{1,18}\Z")
 
@@ -41,6 +42,9 @@ class ConversionQuery(PayloadQuery, ListQuery):
         metadata={"description": "Only in this state. `held` are also those whose dataset is held."},
     )
     event_name = Words(load_default=None, metadata={"description": "Only of this name.", "example": "Purchase"})
+    test = YesNo(
+        load_default=None, metadata={"description": "`true`: only test events; `false`: only those that count."}
+    )
 
 
 @bp.get("/api/v1/conversions")

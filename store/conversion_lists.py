@@ -3,11 +3,12 @@
 A queued conversion whose dataset is held counts as held, for the reason for which the dataset is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, literal, or_, select, text, true, tuple_
+from sqlalchemy import Select, and_, case, false, literal, or_, select, text, true, tuple_
 from sqlalchemy.orm import Session
 
 from leadloop.leads import iso_utc
@@ -15,9 +16,10 @@ from store.conversion_models import Conversion
 from store.conversions import dataset_lane
 from store.models import Lane, Lead
 
-STATES = ("queued", "sending", "accepted", "refused", "held", "expired", "skipped", "unknown")
 MASKED = "(masked)"
 _NEVER_HASHED = ("client_ip_address", "client_user_agent")  # of user_data; Meta conversions facts §2.1
+_CLICKS = ("fbc", "fbp", "ctwa_clid")  # long, and not hashed either: enough is shown to tell one from another
+_SHOWN_OF_A_CLICK = 12  # characters
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,17 @@ class ConversionFilter:
     since: datetime | None = None
     until: datetime | None = None
     before: tuple[datetime, int] | None = None
+    test: bool | None = None
 
 
 @dataclass(frozen=True)
 class ShownConversion:
-    """One conversion. `payload` (hashes; address and browser of the person masked) and `answer` only when asked for."""
+    """One conversion. `payload` (as mask_person() leaves it) and `answer` only when asked for."""
 
     id: int
     outcome_id: int | None
     leadgen_id: str | None
+    contact_id: int | None
     dataset_id: str
     connection: str
     route: str
@@ -133,6 +137,8 @@ def _filtered(query: Select[Any], chosen: ConversionFilter) -> Select[Any]:
         query = query.where(Conversion.created_at >= chosen.since)
     if chosen.until is not None:
         query = query.where(Conversion.created_at < chosen.until)
+    if chosen.test is not None:
+        query = query.where(Conversion.is_test == (true() if chosen.test else false()))
     if chosen.before is not None:
         query = query.where(tuple_(Conversion.created_at, Conversion.id) < chosen.before)
     return query
@@ -151,9 +157,18 @@ def _shown(session: Session, query: Select[Any]) -> list[ShownConversion]:
     return [ShownConversion(**row | {"payload": mask_person(row.get("payload"))}) for row in found]
 
 
-def mask_person(payload: dict[str, Any] | None) -> dict[str, Any] | None:
-    """An event with what stands in it unhashed and belongs to one person taken out: the rest are hashes and Meta's ids."""
-    user_data = payload.get("user_data") if payload is not None else None
-    if payload is None or not isinstance(user_data, dict):
-        return payload
-    return payload | {"user_data": user_data | {key: MASKED for key in _NEVER_HASHED if user_data.get(key) is not None}}
+def mask_person(payload: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """An event without what stands in it unhashed and belongs to one person: address and browser are taken out, ids of clicks
+    cut short. The rest are hashes and Meta's ids."""
+    if payload is None:
+        return None
+    user_data = payload.get("user_data")
+    if not isinstance(user_data, dict):
+        return dict(payload)
+    masked = {key: MASKED for key in _NEVER_HASHED if user_data.get(key) is not None}
+    cut = {key: _cut(user_data[key]) for key in _CLICKS if isinstance(user_data.get(key), str)}
+    return {**payload, "user_data": user_data | masked | cut}
+
+
+def _cut(click: str) -> str:
+    return click if len(click) <= _SHOWN_OF_A_CLICK else f"{click[:_SHOWN_OF_A_CLICK]}…"

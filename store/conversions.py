@@ -63,7 +63,7 @@ _ADD_DATASET = insert_new(Dataset, ["dataset_id"])
 
 
 def read_past(session: Session, dataset_id: str, subject: Subject) -> list[Past]:
-    """What was decided for the same lead or contact and dataset before."""
+    """What was decided for the same lead or contact and dataset before. Test events were not."""
     mine = []
     if subject.lead_id is not None:
         mine.append(Conversion.lead_id == subject.lead_id)
@@ -71,7 +71,7 @@ def read_past(session: Session, dataset_id: str, subject: Subject) -> list[Past]
         mine.append(Conversion.contact_id == subject.contact_id)
     query = select(
         Conversion.stage, Conversion.event_name, Conversion.state, Conversion.event_time, Conversion.order_id
-    ).where(Conversion.dataset_id == dataset_id, or_(*mine))
+    ).where(Conversion.dataset_id == dataset_id, Conversion.is_test.is_(False), or_(*mine))
     return [Past(*row) for row in session.execute(query)]
 
 

@@ -100,6 +100,10 @@ def list_of_lead(session: Session, lead_id: int, leadgen_id: str) -> list[Outcom
     return _lines(session, _select().where(_of(lead_id, leadgen_id)).order_by(Outcome.occurred_at, Outcome.id))
 
 
+def find_outcome(session: Session, outcome_id: int) -> OutcomeLine | None:
+    return next(iter(_lines(session, _select().where(Outcome.id == outcome_id))), None)
+
+
 def find_known_keys(session: Session, keys: Collection[str]) -> set[str]:
     """Those of some dedup keys of which there is an outcome already."""
     found: set[str] = set()

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from leadloop.cli.conversion_quality import quality
+from leadloop.cli.conversion_list import list_, show
 from leadloop.cli.conversion_retry import retry
 from leadloop.cli.failures import Refused
 from leadloop.conversions.findings import Finding
@@ -26,8 +27,8 @@ def conversions() -> None:
     """What Meta is told through its Conversions API."""
 
 
-conversions.add_command(quality)
-conversions.add_command(retry)
+for command in (list_, show, retry, quality):
+    conversions.add_command(command)
 
 
 @conversions.command()

@@ -62,6 +62,13 @@ def test_filters_pick_their_own(get, some, query, expected):
 
 
 @on_both
+def test_test_events_can_be_told_from_those_that_count(services, get, some):
+    add(services, make_conversion(NOW, event_id="t", is_test=True))
+    assert (ids(get(PATH, test="true")), ids(get(PATH, test="false"))) == ([4], [3, 2, 1])
+    assert len(ids(get(PATH))) == 4
+
+
+@on_both
 def test_what_waits_for_its_dataset_says_so(get, some):
     held = get(f"{PATH}/3").json
     assert (held["state"], held["code"], held["action"]) == ("held", "token_dead", "Enter a new one.")
