@@ -47,6 +47,32 @@ def _alerted(detail: Detail) -> str:
     return words
 
 
+def _outcome(detail: Detail) -> str:
+    follows = [_FOLLOWS[state] for state in _FOLLOWS if state in (detail.get("states") or ())]
+    if len(follows) > 1 and "skipped" in detail["states"]:
+        follows.remove(_FOLLOWS["skipped"])  # one of several funnels kept silent
+    told = " ".join(follows) or "No funnel knows it, so Meta is not told."
+    return f"{_teller(detail)} reported the stage {detail.get('stage') or 'without a name'}. {told}"
+
+
+def _teller(detail: Detail) -> str:
+    source = str(detail.get("source") or "")
+    known = {"api": "A program", "import": "An imported file"}
+    name = str(detail.get("connection") or "")
+    if source in known:
+        return f"{known[source]}, for {name}," if name else known[source]
+    return name or source.partition(":")[2] or "Somebody"
+
+
+_FOLLOWS = {
+    "queued": "Meta is told.",
+    "held": "What Meta is told waits for something that is missing.",
+    "refused": "Meta would not take the event, so it is not sent.",
+    "expired": "It is too old for Meta to be told.",
+    "skipped": "Meta is not told of it.",
+}
+
+
 def _replayed(detail: Detail) -> str:
     also = ", and to be pushed again to CRMs that have it" if detail.get("deliveries_again") else ""
     return f"Somebody asked for it to be read again{also}."
@@ -97,6 +123,7 @@ _WORDS: dict[str, Callable[[Detail], str]] = {
     "delivery_failed": _failing(lambda detail: f"Putting it into {_name(detail, 'connection')}"),
     "alerted": _alerted,
     "alert_failed": _failing(lambda detail: f"Ringing {_name(detail, 'notifier')}"),
+    "outcome": _outcome,
     "replayed": _replayed,
     "dropped": _dropped,
 }

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
+from leadloop.cli.conversion_list import STYLES
 from leadloop.cli.failures import Refused
 from leadloop.cli.lead_export import EXPORTS, export_leads
 from leadloop.cli.lead_facts import lead_facts
@@ -21,6 +22,7 @@ from leadloop.cli.tables import build_table, one_line
 from leadloop.cli.times import SINCE, ago
 from leadloop.leads import iso_utc
 from leadloop.ports import Services
+from store.conversion_lists import ShownConversion
 from store.lead_story import LeadStory, collect_story
 from store.leads import LeadFilter, find_lead, list_leads
 from store.models import Lead
@@ -266,6 +268,21 @@ def _state(row: Lead) -> str:
     return words.get(row.state, row.state) + (" (test)" if row.is_test else "")
 
 
+def _conversions(rows: Sequence[ShownConversion]) -> Table:
+    """What Meta is told of the lead; a skipped one has no event, and is named by its stage."""
+    table = Table("id", "happened (UTC)", "for Meta", "dataset", "state", "why", box=None, header_style="bold")
+    for row in rows:
+        table.add_row(
+            str(row.id),
+            row.event_time.strftime("%Y-%m-%d %H:%M"),
+            Text(one_line(row.event_name or f"({row.stage})") + (" (test)" if row.is_test else "")),
+            row.dataset_id,
+            Text(row.state, style=STYLES[row.state]),
+            Text(one_line(row.message or row.code or "")),
+        )
+    return table
+
+
 def _print_story(story: LeadStory) -> None:
     console = Console()
     for line in _story_lines(story):
@@ -294,6 +311,8 @@ def _story_lines(story: LeadStory) -> Iterator[Any]:
             Text(line["words"]),
         )
     yield table
+    if story.conversions:
+        yield _conversions(story.conversions)
     for waiting in data["waiting"]:
         lane = waiting["lane"] or {}
         why = lane if lane.get("message") else waiting

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from sqlalchemy.orm import Session
 
 from leadloop.cli import Context, cli
 from leadloop.cli.lead_export import inert
+from leadloop.conversions.outcome import read_outcome
 from store.models import Route
+from store.outcomes import add_outcomes
 
 Run = Callable[..., Result]
 
@@ -30,7 +33,11 @@ class GivenContext(Context):
 def run(flow: Any) -> Run:
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(
-            cli, list(arguments), obj=GivenContext(flow.services.settings), catch_exceptions=False
+            cli,
+            list(arguments),
+            obj=GivenContext(flow.services.settings),
+            env={"COLUMNS": "160"},
+            catch_exceptions=False,
         )
 
     return run
@@ -56,6 +63,23 @@ def test_list_and_show_tell_the_story(run: Run, leadgen_id: str, flow: Any) -> N
     assert "rung" in shown.output
     story = json.loads(run("leads", "show", leadgen_id, "--json").output)
     assert [delivery["state"] for delivery in story["deliveries"]] == ["delivered"]
+
+
+def test_show_tells_what_meta_was_told_of_the_lead(run: Run, flow: Any) -> None:
+    now = flow.services.now()
+    (leadgen_id,) = flow.make_leads(created_at=(now - timedelta(minutes=1)).isoformat())
+    flow.post(flow.notice(leadgen_id))
+    flow.work()
+    lead = {"lead": {"leadgen_id": leadgen_id}, "connection": "sandbox-crm", "occurred_at": now.isoformat()}
+    given = [read_outcome(lead | {"stage": stage}, now=now) for stage in ("qualified", "lost")]
+    flow.services.writer.write(lambda session: add_outcomes(session, given, source="api", now=now))
+    flow.work()
+    shown = run("leads", "show", leadgen_id).output
+    lines = {name: next(line for line in shown.splitlines() if name in line) for name in ("Qualified Lead", "(lost)")}
+    assert "accepted" in lines["Qualified Lead"]
+    assert "skipped" in lines["(lost)"]
+    assert "This stage is known and not sent." in " ".join(shown.split())
+    assert "A program, for sandbox-crm, reported the stage qualified. Meta is told." in " ".join(shown.split())
 
 
 def test_list_filters(run: Run, leadgen_id: str) -> None:

@@ -11,6 +11,28 @@ from store.story_words import story_words
         ("received", {"source": "webhook"}, "Meta's notice reached leadloop."),
         ("received", {"source": "backfill"}, "Found in Meta's list of leads."),
         ("received", {"source": "changed_fields"}, "Meta's notice named no lead; it was found in Meta's list."),
+        (
+            "outcome",
+            {"stage": "won", "connection": "crm", "source": "crm:hubspot", "states": ["queued"]},
+            "crm reported the stage won. Meta is told.",
+        ),
+        (
+            "outcome",
+            {"stage": "won", "connection": "crm", "source": "api", "states": ["held", "queued", "skipped"]},
+            "A program, for crm, reported the stage won. Meta is told."
+            " What Meta is told waits for something that is missing.",
+        ),
+        (
+            "outcome",
+            {"stage": "lost", "connection": "", "source": "import", "states": ["skipped"]},
+            "An imported file reported the stage lost. Meta is not told of it.",
+        ),
+        (
+            "outcome",
+            {"stage": "lost", "connection": "", "source": "crm:hubspot", "states": []},
+            "hubspot reported the stage lost. No funnel knows it, so Meta is not told.",
+        ),
+        ("outcome", {}, "Somebody reported the stage without a name. No funnel knows it, so Meta is not told."),
         ("sample", {}, "A sample of Meta's Test button: its ids belong to nobody, so that there is nothing to read."),
         ("announced_again", {}, "Meta announced it again; nothing is done twice."),
         ("leadgen_update", {"area": "STATUS", "event": "CHANGED"}, "Meta says that it changed (STATUS CHANGED)."),
