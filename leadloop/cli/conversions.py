@@ -9,9 +9,10 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from leadloop.cli.conversion_quality import quality
 from leadloop.cli.conversion_list import list_, show
+from leadloop.cli.conversion_quality import quality
 from leadloop.cli.conversion_retry import retry
+from leadloop.cli.conversion_testing import test
 from leadloop.cli.failures import Refused
 from leadloop.conversions.findings import Finding
 from leadloop.conversions.lint import LARGEST_BYTES, Found, lint_bytes
@@ -27,7 +28,7 @@ def conversions() -> None:
     """What Meta is told through its Conversions API."""
 
 
-for command in (list_, show, retry, quality):
+for command in (list_, show, retry, test, quality):
     conversions.add_command(command)
 
 
