@@ -139,3 +139,33 @@ class ConversionList(Schema):
 
     conversions = fields.List(fields.Nested(Conversion), required=True)
     next_cursor = text("Send it as `cursor` for what follows; null on the last page.", "MS4xNzk1MzM2MzkzMTIwMDAwLjQy")
+
+
+class SentTestEvent(Schema):
+    """A test event and what Meta answered."""
+
+    conversion_id = number("The conversion that it is kept as, with `is_test`.", 33)
+    dataset_id = sure("The dataset at Meta.", "900000000000001")
+    test_event_code = sure("The code under which it was sent.", "TEST12345")
+    state = sure("`accepted`, `refused`, or `unknown`: no answer came.", "accepted")
+    events_received = number("How many events Meta says it has received; null when it did not say.", 1, allow_none=True)
+    event = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(allow_none=True),
+        required=True,
+        metadata={
+            "description": "The event as it was sent: the person hashed, address and browser masked, ids of clicks cut short.",
+            "example": {"event_name": "Lead", "user_data": {"lead_id": 222222222222222}},
+        },
+    )
+    answer = _json("Meta's answer, or what it said against the event; null when none came.", {"events_received": 1})
+    fbtrace_id = text("Meta's id of the request, for its support.", "AbCdEfGhIjK")
+    code = text("Code of the reason, when it was not accepted.")
+    message = text("Why it was not accepted.")
+    action = text("What a person can do about it.")
+    warnings = fields.List(
+        fields.Raw(),
+        required=True,
+        metadata={"description": "What is worth a look, though Meta takes it.", "example": []},
+    )
+    note = sure("What to know about test events.", "Meta keeps test events: they count for targeting and measurement.")

@@ -84,10 +84,16 @@ def _operation(one: Operation, schemas: dict[str, JsonSchema]) -> JsonSchema:
 
 def _request_body(body: Body, schemas: dict[str, JsonSchema]) -> JsonSchema:
     one = _refer(body.schema, schemas)
+    if body.most is None:
+        content = {"application/json": {"schema": one, "examples": _examples(body)}}
+        return {"required": True, "description": "At most 4 MiB.", "content": content}
     many = {"type": "array", "items": one, "minItems": 1, "maxItems": body.most}
-    examples = {name: {"value": value} for name, value in body.examples.items()}
-    content = {"application/json": {"schema": {"anyOf": [one, many]}, "examples": examples}}
+    content = {"application/json": {"schema": {"anyOf": [one, many]}, "examples": _examples(body)}}
     return {"required": True, "description": "One, or a list of them. At most 4 MiB.", "content": content}
+
+
+def _examples(body: Body) -> JsonSchema:
+    return {name: {"value": value} for name, value in body.examples.items()}
 
 
 def _problems(kinds: tuple[ProblemKind, ...], schemas: dict[str, JsonSchema]) -> dict[str, JsonSchema]:

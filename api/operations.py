@@ -14,16 +14,17 @@ from api.leads import LeadQuery
 from api.outcomes import OutcomeQuery
 from api.parameters import MetaId, Query, QueryField, RowId
 from api.problems import ProblemKind
+from api.trials import AskedTestEvent
 from leadloop.conversions.outcome import OutcomeSchema
 from store.outcomes import MOST_TOGETHER
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a request carries: one, or a list of up to `most`. `examples`: name → value."""
+    """What a request carries: one, or a list of up to `most` (None: one alone). `examples`: name → value."""
 
     schema: type[Schema]
-    most: int
+    most: int | None
     examples: Mapping[str, Any]
 
 
@@ -189,5 +190,33 @@ OPERATIONS = (
             "dataset_id": MetaId(metadata={"description": "Meta's id of the dataset.", "example": "900000000000001"})
         },
         problems=(*_USUAL, problems.NOT_FOUND),
+    ),
+    Operation(
+        path="/api/v1/datasets/{dataset_id}/test-events",
+        name="sendTestEvent",
+        summary="Send a test event",
+        description=(
+            "One event about a real person, under the code of Events Manager > Test Events, at once. Answers with the event and"
+            " Meta's whole answer, also when Meta refuses it: `events_received` 1 is success. Meta keeps test events, and they"
+            " count for targeting and measurement; leadloop counts them nowhere. It may take as long as Meta does, up to 20"
+            " seconds; one at a time."
+        ),
+        query=Query,
+        answer=conversion_shapes.SentTestEvent,
+        path_parameters={
+            "dataset_id": MetaId(metadata={"description": "Meta's id of the dataset.", "example": "900000000000001"})
+        },
+        problems=(
+            *_USUAL,
+            problems.MALFORMED_BODY,
+            problems.NOT_FOUND,
+            problems.CONTENT_TOO_LARGE,
+            problems.UNSUPPORTED_MEDIA_TYPE,
+            problems.INVALID_TEST_EVENT,
+            problems.TOO_MANY_REQUESTS,
+            problems.UNAVAILABLE,
+        ),
+        method="post",
+        body=Body(AskedTestEvent, None, {"one": {"test_event_code": "TEST12345", "leadgen_id": "222222222222222"}}),
     ),
 )

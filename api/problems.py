@@ -82,12 +82,22 @@ INVALID_OUTCOMES = ProblemKind(
     "The body is neither an outcome nor a list of them, or none of them can be kept as it is. `outcomes` says of each what"
     " is wrong, field by field, and how to mend it. Nothing of this request was kept.",
 )
+INVALID_TEST_EVENT = ProblemKind(
+    "invalid-test-event",
+    422,
+    "No test event was sent",
+    "What is asked for is not right, or there is nobody whom an event could be about, no token, or leadloop's own check"
+    " refuses the event. `detail` says which, and how to mend it; `errors` names the field. Meta was not asked.",
+)
 IDEMPOTENCY_KEY_REUSED = ProblemKind(
     "idempotency-key-reused",
     422,
     "The Idempotency-Key was used for another body",
     "The same key came with other bytes before, so that it is not clear what is meant. Nothing of this request was kept:"
     " send it under a key of its own.",
+)
+TOO_MANY_REQUESTS = ProblemKind(
+    "too-many-requests", 429, "Too much at the same moment", "Send it again after the seconds in Retry-After."
 )
 INTERNAL = ProblemKind(
     "internal", 500, "An error of leadloop itself", "It has been logged. Please report it with the `request_id`."
@@ -108,7 +118,9 @@ KINDS = (
     CONTENT_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_OUTCOMES,
+    INVALID_TEST_EVENT,
     IDEMPOTENCY_KEY_REUSED,
+    TOO_MANY_REQUESTS,
     INTERNAL,
     UNAVAILABLE,
 )

@@ -75,11 +75,12 @@ def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[
             Row(one["name"], _type(one["schema"]) + _where(one), _with_example(one)) for one in operation["parameters"]
         ],
         "body_shape": _shape(body.get("schema", {})),
+        "body_list": "anyOf" in body.get("schema", {}),
         "good": good,
         "statuses": [status for status in operation["responses"] if status not in (good, "default")],
         "shape": _shape(answer),
         "list_shape": _shape(answer["anyOf"][1]) if "anyOf" in answer else "",
-        "curl": _curl_post(path, body) if body else _curl(path),
+        "curl": _curl_post(path, body, operation) if body else _curl(path),
         "example": _pretty(build_example(answer, schemas)),
     }
 
@@ -91,17 +92,22 @@ def _where(parameter: dict[str, Any]) -> str:
 
 def _curl(path: str) -> str:
     query = "?limit=2&since=2026-11-22T00:00:00Z" if "{" not in path and not path.endswith("/datasets") else ""
-    filled = path
+    return f"curl -H \"Authorization: Bearer $LEADLOOP_KEY\" \\\n  'https://leads.example.com{_fill(path)}{query}'"
+
+
+def _fill(path: str) -> str:
     for name, example in (("leadgen", "222222222222222"), ("conversion", "31"), ("dataset", "900000000000001")):
-        filled = filled.replace(f"{{{name}_id}}", example)
-    return f"curl -H \"Authorization: Bearer $LEADLOOP_KEY\" \\\n  'https://leads.example.com{filled}{query}'"
+        path = path.replace(f"{{{name}_id}}", example)
+    return path
 
 
-def _curl_post(path: str, body: dict[str, Any]) -> str:
+def _curl_post(path: str, body: dict[str, Any], operation: dict[str, Any]) -> str:
     example = json.dumps(body["examples"]["one"]["value"], ensure_ascii=False)
+    once = any(one["in"] == "header" for one in operation["parameters"])
+    key = '-H "Idempotency-Key: $(uuidgen)" ' if once else ""
     return (
         'curl -H "Authorization: Bearer $LEADLOOP_KEY" -H "Content-Type: application/json" \\\n'
-        f"  -H \"Idempotency-Key: $(uuidgen)\" -d '{example}' \\\n  'https://leads.example.com{path}'"
+        f"  {key}-d '{example}' \\\n  'https://leads.example.com{_fill(path)}'"
     )
 
 

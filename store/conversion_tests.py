@@ -17,7 +17,7 @@ from leadloop.conversions.answers import EventRefused, EventsUnanswered
 from leadloop.conversions.funnel import Funnel
 from leadloop.conversions.routes import Channel, Route
 from leadloop.conversions.telling import Told, tell
-from leadloop.conversions.trial import MADE_UP_CLICK, STAGE, STILL_COUNTS, decide_trial
+from leadloop.conversions.trial import LONGEST_CODE, MADE_UP_CLICK, STAGE, STILL_COUNTS, decide_trial
 from leadloop.errors import LeadloopError, NeedsHuman, Permanent
 from leadloop.ports import Services
 from store.conversion_lists import mask_person
@@ -33,8 +33,8 @@ OUR_NAME = "leadloop"
 LOOKED_AT = 500  # identities, the newest; most who write on WhatsApp did not click on an ad
 Reason = tuple[str, str, str]
 
-_DATASET_ID = re.compile(r"[1-9][0-9]{0,39}")
-_CODE = re.compile(r"[!-~]{1,100}")
+DATASET_ID = re.compile(r"[0-9]{1,40}")
+_CODE = re.compile(rf"[!-~]{{1,{LONGEST_CODE}}}")
 _IN_DOUBT: Reason = (
     "maybe_sent",
     "It went out and no answer came, so that nobody knows whether Meta has it.",
@@ -161,7 +161,7 @@ def _answer(caught: LeadloopError) -> dict[str, Any] | None:
 
 def _check(asked: AskedTest) -> None:
     """Both go into the request to Meta, the id into its address."""
-    if not _DATASET_ID.fullmatch(asked.dataset_id):
+    if not DATASET_ID.fullmatch(asked.dataset_id):
         raise NoTestEvent(
             "This is no id of a dataset: it has only digits.",
             code="dataset_id_wrong",
@@ -211,9 +211,9 @@ def _find_token(session: Session, services: Services, dataset_id: str) -> str:
     token = find_token(known, services.vault, services.settings.meta_access_token)
     if token is None:
         raise NeedsHuman(
-            f"There is no access token for dataset {dataset_id}.",
+            "There is no access token for this dataset.",
             code="no_token",
-            action=f'Add [[datasets]] with id = "{dataset_id}" and access_token to the configuration file and apply it, or'
+            action="Add [[datasets]] with its id and access_token to the configuration file and apply it, or"
             " set META_ACCESS_TOKEN to the token of a system user to whom the dataset is assigned.",
         )
     return token

@@ -1,12 +1,14 @@
 """The ports, faked: enough for tests without the internet. Real databases are in conftest.py, real servers in servers.py."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
+from leadloop.conversions.answers import Received
+from leadloop.conversions.datasets import DatasetInfo, DatasetRef
 from leadloop.ports import Graph, LeadPage, Services
 from leadloop.settings import Settings
 from store.engine import make_reader
@@ -74,6 +76,35 @@ class FakeGraph:
         if isinstance(found, Exception):
             raise found
         return dict(found)
+
+
+class FakeEvents:
+    """Meta's edge for events: takes all, or says what `says` holds. `sent` lists (dataset, event, token, test code)."""
+
+    def __init__(self) -> None:
+        self.says: list[Exception | Received] = []
+        self.sent: list[tuple[str, dict[str, Any], str, str | None]] = []
+
+    def send_events(
+        self, dataset_id: str, events: Sequence[Mapping[str, Any]], *, token: str, test_event_code: str | None = None
+    ) -> Received:
+        self.sent += [(dataset_id, dict(event), token, test_event_code) for event in events]
+        said = self.says.pop(0) if self.says else Received(len(events), "AbC", (), {"events_received": len(events)})
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def read_dataset(self, dataset_id: str, *, token: str) -> DatasetInfo:
+        raise NotImplementedError
+
+    def find_datasets(self, asset_id: str, *, token: str) -> list[DatasetRef]:
+        raise NotImplementedError
+
+    def create_dataset(self, asset_id: str, *, token: str, name: str | None = None) -> str:
+        raise NotImplementedError
+
+    def read_dataset_quality(self, dataset_id: str, *, token: str, agent_name: str | None = None) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 def make_services(

@@ -19,6 +19,7 @@ MADE_UP_CLICK = (
     " number."
 )
 STAGE = "test"
+LONGEST_CODE = 100  # characters
 _WORTH = Decimal(1)  # of an event that needs a value, where the funnel fixes none
 _CURRENCY = "USD"
 

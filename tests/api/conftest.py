@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from alembic import command
 from conftest import Clock
-from fakes import make_services
+from fakes import FakeEvents, make_services
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
@@ -60,8 +60,8 @@ def _make_tables(url: str) -> Engine:
 
 @pytest.fixture
 def services(engine: Engine, writer: GroupWriter, clock: Clock) -> Services:
-    made = make_services(engine, writer=writer, now=clock)
-    return dataclasses.replace(made, counters=DatabaseCounters(writer))
+    made = make_services(engine, writer=writer, now=clock, meta_access_token="system-token")
+    return dataclasses.replace(made, counters=DatabaseCounters(writer), events_graph=FakeEvents())
 
 
 @pytest.fixture

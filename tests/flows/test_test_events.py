@@ -225,7 +225,7 @@ def test_a_code_that_is_none_is_refused(flow: Flow, code: str) -> None:
 
 
 def test_without_a_token_it_says_where_to_put_one(run: Run, lead: str, flow: Flow) -> None:
-    with pytest.raises(Exception, match="no access token for dataset 42"):
+    with pytest.raises(Exception, match="no access token for this dataset"):
         send_one(flow.services, AskedTest("42", CODE))
 
 
