@@ -36,7 +36,7 @@ READY_WITHIN_S = 30.0
 TRAVELS_WITHIN_S = 20.0
 COMMAND_WITHIN_S = 30.0
 PAGE_ID = "101000000000001"  # the sandbox's first
-MORE_FORMS = ("301000000000002", "301000000000003")  # for the picture: leads in other languages
+ANOTHER_FORM = "301000000000002"  # for the picture: a lead in another language
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -215,6 +215,18 @@ def submit(here: Running, **given: Any) -> str:
     return leadgen_id
 
 
+def tell(here: Running, leadgen_id: str, stage: str, **deal: str) -> None:
+    """Press one of the buttons under CRM records, and wait until Meta has one event more."""
+    before = call(f"{here.sandbox_url}/_sandbox/state?limit=1")["counts"]["events_received"]
+    call(f"{here.sandbox_url}/_sandbox/outcomes", {"leadgen_id": leadgen_id, "stage": stage, **deal})
+
+    def has_arrived() -> bool:
+        received: int = call(f"{here.sandbox_url}/_sandbox/state?limit=1")["counts"]["events_received"]
+        return received > before
+
+    wait_until(has_arrived, TRAVELS_WITHIN_S, f"Meta has the event of {stage}")
+
+
 def waiting(here: Running) -> dict[str, Any]:
     """What `leadloop work list --json` tells: rows of work and lanes. Its exit code depends on what it found."""
     found: dict[str, Any] = json.loads(start("leadloop work list --json", here).stdout)
@@ -305,13 +317,17 @@ def compare(text: str, name: str, block: str) -> list[str]:
 
 
 def take_picture(here: Running, path: Path) -> None:
-    """The sandbox's page, as a person sees it after a lead has travelled."""
+    """The sandbox's page, as a person sees it after leads have travelled and one of them was won."""
+    leadgen_id = submit(here)
+    submit(here, form_id=ANOTHER_FORM)
+    tell(here, leadgen_id, "qualified")
+    tell(here, leadgen_id, "won", value="12500.00", currency="TRY", order_id="DEAL-42")
     browser = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if browser is None:
         raise SystemExit("Chromium is not installed: apt-get install chromium (or brew install --cask chromium).")
     path.parent.mkdir(exist_ok=True)
     command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en-US"]
-    command += [f"--user-data-dir={here.folder}/chromium", "--window-size=1320,980", "--virtual-time-budget=6000"]
+    command += [f"--user-data-dir={here.folder}/chromium", "--window-size=1320,1010", "--virtual-time-budget=6000"]
     command += [f"--screenshot={path}", here.sandbox_url]
     environment = {"PATH": os.environ["PATH"], "HOME": str(here.folder), "LANG": "en_US.UTF-8"}
     subprocess.run(command, env=environment, cwd=here.folder, timeout=60, check=True, capture_output=True)
@@ -330,9 +346,8 @@ def main(arguments: list[str] | None = None) -> int:
             block = record(here, leadgen_id, walk.steps)
             differences += compare(texts[walk.page], walk.name, block)
             texts[walk.page] = put(texts[walk.page], walk.name, block)
-        if chosen.picture:
-            for form_id in MORE_FORMS:
-                submit(here, form_id=form_id)
+    if chosen.picture:
+        with running() as here:  # from nothing, as a person begins
             take_picture(here, PICTURE)
     if chosen.check:
         print("\n".join(differences) or "The recorded walk is true.")
