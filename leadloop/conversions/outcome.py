@@ -284,7 +284,11 @@ class OutcomeSchema(Schema):
         allow_none=True,
         data_key="fields",
         attribute="fields",
-        metadata=_told("What conditions of the funnel look at. Meta does not get it.", {"pipeline": "b2b"}),
+        metadata=_told(
+            "What conditions of the funnel look at. Meta gets nothing of it but what has one of its own names, such as `em`,"
+            " `fbc` or `client_user_agent`, which is normalised and hashed first.",
+            {"pipeline": "b2b"},
+        ),
     )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)

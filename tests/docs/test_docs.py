@@ -14,6 +14,7 @@ import pytest
 
 from configuration.check import check_text
 from leadloop.cli import cli
+from leadloop.conversions.names import MESSAGING_NAMES
 from leadloop.leads import LeadCard
 from leadloop.settings import read_settings
 
@@ -374,6 +375,22 @@ def told_in(name: str, heading: str, pattern: str) -> list[str]:
     page = (ROOT / "docs" / name).read_text(encoding="utf-8")
     section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(pattern, section, re.MULTILINE)
+
+
+def test_codes_quoted_in_troubleshoot_are_given() -> None:
+    cells = told_in("troubleshoot.md", "Nothing arrives at Meta", r"^\| (.+?) \| .+? \| .*\|$")
+    meanings = told_in("troubleshoot.md", "Nothing arrives at Meta", r"^\| .+? \| (.+?) \| .*\|$")
+    named = {code for cell in cells + meanings for code in re.findall(r"`([a-z]+_[a-z_]+)`", cell)} - {"raw_event"}
+    assert len(named) > 12
+    text = source_text()
+    named -= {"order_id", "crm_id", "occurred_at"}  # of an outcome
+    assert {code for code in named if f'"{code}"' not in text} == set()
+
+
+def test_the_names_of_business_messaging_are_the_fourteen() -> None:
+    page = (ROOT / "docs" / "click-to-message.md").read_text(encoding="utf-8")
+    listed = page.partition("Only these names are taken")[2].partition("```")[0]
+    assert set(re.findall(r"`([A-Z]\w+)`", listed)) == MESSAGING_NAMES
 
 
 def test_log_lines_named_in_the_pages_are_written() -> None:
