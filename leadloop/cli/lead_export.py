@@ -10,6 +10,7 @@ from typing import Any
 
 import xlsxwriter
 
+from leadloop.cli.failures import Refused
 from leadloop.lead_reading import card_from_row
 from leadloop.leads import LeadCard, iso_utc
 from leadloop.ports import Services
@@ -51,18 +52,33 @@ COLUMNS = (
     "is_test",
 )
 PAGE = 500
-_FORMULA = re.compile(r"[\s\x00-\x1f]*[=+\-@|%]")
-_NUMBER = re.compile(r"[+\-]?\d[\d ().\-]{0,30}\Z")
+MOST_ROWS, MOST_COLUMNS, LONGEST_CELL = 1_048_576, 16_384, 32_767  # of an Excel sheet
+_RUNS = re.compile(r"[=+\-@|%＝＋－＠]")  # the wide ones too: a Japanese Excel takes them for the others
+_BLANK = re.compile(r"[\s\x00-\x1f]*")
+_NUMBER = re.compile(r"[+\-]?\d[\d ().\-]{0,30}(?:[;\t\r\n]|\Z)")
+_GAP = re.compile(r"[\s\x00-\x1f\"';]+")
+_SEPARATOR = re.compile(r"[;\t\r\n]")
 
 
 def inert(text: str) -> str:
     """A cell for CSV that no spreadsheet runs: what begins like a formula gets an apostrophe (OWASP, CSV injection).
 
-    Plain numbers, and so phone numbers like +905321234567, stay as they are. NUL is left out.
+    So does what follows a semicolon, a tab or a line's end inside the text: where Excel's list separator is the semicolon
+    (much of Europe), a cell begins there, whatever the quotes. Plain numbers, and so phone numbers like +905321234567,
+    stay as they are. NUL is left out.
     """
     text = text.replace("\x00", "")
-    dangerous = _FORMULA.match(text) or text[:1] in ("\t", "\r", "\n")
-    return "'" + text if dangerous and not _NUMBER.match(text) else text
+    blank = _BLANK.match(text)
+    begins = blank.end() if blank else 0
+    dangerous = (_RUNS.match(text, begins) and not _NUMBER.match(text)) or text[:1] in ("\t", "\r", "\n")
+    return ("'" if dangerous else "") + _GAP.sub(_guard, text)
+
+
+def _guard(gap: re.Match[str]) -> str:
+    """What lies between two pieces of text, with an apostrophe where the second would run as a cell."""
+    text, end = gap.string, gap.end()
+    runs = _SEPARATOR.search(gap[0]) and _RUNS.match(text, end) and not _NUMBER.match(text, end)
+    return f"{gap[0]}'" if runs else gap[0]
 
 
 def make_private(path: Path) -> None:
@@ -86,9 +102,15 @@ def write_csv(path: Path) -> Iterator[WriteRow]:
         yield lambda row: writer.writerow([inert(cell) for cell in row])
 
 
+def fit_cell(text: str) -> str:
+    """What an Excel cell can hold, ending in … where something is cut off; CSV has all of it."""
+    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
 @contextmanager
 def write_xlsx(path: Path) -> Iterator[WriteRow]:
-    """Every cell is text: long ids keep their digits, and nothing is a formula or a link."""
+    """Every cell is text: long ids keep their digits, and nothing is a formula or a link. Refused when a sheet cannot hold
+    it all."""
     make_private(path)
     book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "strings_to_formulas": False})
     sheet = book.add_worksheet("Leads")
@@ -96,9 +118,15 @@ def write_xlsx(path: Path) -> Iterator[WriteRow]:
     state = {"line": 0}
 
     def write(row: Row) -> None:
+        if state["line"] >= MOST_ROWS or len(row) > MOST_COLUMNS:  # xlsxwriter leaves out what is beyond without a word
+            raise Refused(
+                f"That is more than an Excel sheet holds ({MOST_ROWS - 1:,} leads, {MOST_COLUMNS:,} columns).",
+                code="too_many_for_excel",
+                action="Pick fewer with --since, --page or --form, or write --csv.",
+            )
         for column, cell in enumerate(row):
             if cell:
-                sheet.write_string(state["line"], column, cell.replace("\x00", "")[:32_767])
+                sheet.write_string(state["line"], column, fit_cell(cell.replace("\x00", "")))
         state["line"] += 1
 
     try:

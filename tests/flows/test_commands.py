@@ -1,7 +1,10 @@
 """The commands as a person and a program use them, on a database with leads in it."""
 
 import csv
+import io
 import json
+import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +16,7 @@ from click.testing import CliRunner, Result
 from fakes import KEY
 from sqlalchemy.orm import Session
 
-from leadloop.cli import Context, cli
+from leadloop.cli import Context, cli, lead_export
 from leadloop.cli.lead_export import inert
 from leadloop.conversions.outcome import read_outcome
 from store.models import Route
@@ -181,9 +184,59 @@ def test_export_is_safe_to_open(run: Run, flow: Any, tmp_path: Path) -> None:
     assert run("leads", "export", "--csv", str(tmp_path / "no" / "such" / "folder")).exit_code == 1
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "  =1", "|x", "%0A"])
+def test_a_workbook_never_leaves_leads_out_without_a_word(
+    run: Run, flow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in flow.make_leads(count=2, answers={"full_name": ["x" * 40_000]}):
+        flow.post(flow.notice(made))
+    flow.work()
+    path = tmp_path / "leads.xlsx"
+    monkeypatch.setattr(lead_export, "MOST_ROWS", 3)  # the names of the columns, and two leads
+    assert run("leads", "export", "--xlsx", str(path)).exit_code == 0
+    shown = [cell.value for line in openpyxl.load_workbook(path).active.iter_rows() for cell in line if cell.value]
+    assert {text[-2:] for text in shown if text.startswith("xxx")} == {"x…"}
+    monkeypatch.setattr(lead_export, "MOST_ROWS", 2)
+    refused = run("leads", "export", "--xlsx", str(path))
+    assert refused.exit_code == 1
+    assert "--csv" in refused.output
+    monkeypatch.setattr(lead_export, "MOST_ROWS", 3)
+    monkeypatch.setattr(lead_export, "MOST_COLUMNS", 5)
+    assert run("leads", "export", "--xlsx", str(path)).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1", "  =1", "|x", "%0A", "＝1+1"]
+)
 def test_formulas_are_made_inert(text: str) -> None:
     assert inert(text).startswith("'")
+
+
+def cells_by_semicolon(text: str) -> list[str]:
+    """The cells that an Excel with the semicolon as its list separator makes of this answer in our file: the line does not
+    begin with a quote, so that quotes further on are plain characters to it."""
+    out = io.StringIO()
+    csv.writer(out).writerow(["1795", inert(text), "x"])
+    return [cell for line in re.split(r"[\r\n]", out.getvalue()) for cell in re.split(r"[;\t]", line)]
+
+
+@pytest.mark.parametrize("between", [";", "; ", ';"', "\n", "\r\n", "\t", ";\n\t'", ";;"])
+@pytest.mark.parametrize("formula", ['=HYPERLINK("http://x","y")', "+cmd|' /C calc'!A0", "@SUM(1)", "-2+3", "＝1"])
+def test_no_formula_begins_after_a_separator_inside_an_answer(between: str, formula: str) -> None:
+    cells = cells_by_semicolon(f"Zoë{between}{formula}")
+    assert any(cell.lstrip(" \"'").startswith(formula[0]) for cell in cells)  # the separator does separate
+    assert not [cell for cell in cells if cell.lstrip(' "').startswith(formula[0])]
+
+
+@pytest.mark.parametrize("text", ["\t", ";", "\n ", '"', "+1 ", "=", ";="])
+def test_a_long_answer_is_made_inert_in_no_time(text: str) -> None:
+    began = time.process_time()
+    inert(text * 50_000)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("text", ["+905321234567; +905321234568", "a; b", "x;-5", "Straße 1\n34000 İstanbul", "1;2;3"])
+def test_text_and_numbers_after_a_separator_stay_as_they_are(text: str) -> None:
+    assert inert(text) == text
 
 
 @pytest.mark.parametrize("text", ["+905321234567", "-5", "Zoë", "", "a=b", "İstanbul"])
