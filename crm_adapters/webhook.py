@@ -143,7 +143,7 @@ class Webhook(CrmAdapter):
         return [
             Preview(
                 "POST",
-                mask_query(self.settings["url"]),
+                mask_address(self.settings["url"], path=not self.settings["allow_private"]),
                 self._message(lead),
                 headers | {"webhook-signature": f"v1,{MASK}"},
             )
@@ -239,10 +239,12 @@ def find_id(answer: HttpAnswer) -> str | None:
     return found if isinstance(found, str) and _THEIR_ID.fullmatch(found) else None
 
 
-def mask_query(url: str) -> str:
-    """The URL with its query masked: some receivers take a key there."""
+def mask_address(url: str, *, path: bool) -> str:
+    """The URL with its query masked, as some receivers take a key there, and with `path` its path, where others do."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(query=MASK)) if parts.query else url
+    if path and parts.path.strip("/"):
+        parts = parts._replace(path=f"/{MASK}")
+    return urlunsplit(parts._replace(query=MASK)) if parts.query else urlunsplit(parts)
 
 
 def _usable(secret: str) -> bool:

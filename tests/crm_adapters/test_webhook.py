@@ -176,6 +176,16 @@ def test_extra_headers_are_sent_and_masked(receiver: Receiver) -> None:
     assert set(extra) <= set(shown.headers)
 
 
+def test_a_key_in_the_path_of_a_public_address_is_not_shown() -> None:
+    adapter = connect(url="https://hooks.example/hooks/catch/123/k-987654/?x=k-2", allow_private=False)
+    (shown,) = adapter.preview(make_lead())
+    adapter.close()
+    assert shown.url == "https://hooks.example/•••?•••"
+    bare = connect(url="https://hooks.example/", allow_private=False)
+    assert bare.preview(make_lead())[0].url == "https://hooks.example/"
+    bare.close()
+
+
 def test_gone_holds_the_connection_with_its_own_words(adapter: Webhook, receiver: Receiver) -> None:
     error = error_of(adapter, receiver, Reply(410))
     assert isinstance(error, NeedsHuman)
