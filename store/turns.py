@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 
 class Turn:
-    """Enter before a writing transaction, leave after it. For PostgreSQL, and where no file can be made, it does nothing.
+    """Enter before a writing transaction, leave after it. For PostgreSQL, and where no file can be made or
+    locked, it does nothing.
 
     One for each writer, used by one thread. A process that dies gives its turn away.
     """
@@ -29,7 +30,11 @@ class Turn:
             except OSError:
                 self._path = None  # SQLite's own lock is enough, only slower
         if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+            except OSError:  # a file system without such locks (some network and FUSE ones)
+                self._path = None
+                self.close()
 
     def __exit__(
         self, _kind: type[BaseException] | None, _caught: BaseException | None, _trace: TracebackType | None

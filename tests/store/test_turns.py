@@ -1,10 +1,13 @@
 """Turns at a SQLite file: one at a time, in order of asking, and never a reason not to write."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from store.engine import make_engine
@@ -67,6 +70,23 @@ def test_without_a_file_to_lock_writing_goes_on(tmp_path: Path) -> None:
     assert writer.write(lambda session: session.connection().exec_driver_sql("SELECT 1").scalar()) == 1
     writer.close()
     engine.dispose()
+
+
+def test_on_a_file_system_without_such_locks_writing_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refuse(_file: int, operation: int) -> None:
+        asked.append(operation)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    engine = file_engine(tmp_path)
+    writer = GroupWriter(engine)
+    for _ in range(2):
+        assert writer.write(lambda session: session.connection().exec_driver_sql("SELECT 1").scalar()) == 1
+    writer.close()
+    engine.dispose()
+    assert asked == [fcntl.LOCK_EX]  # asked once, and then left alone
 
 
 def test_others_than_sqlite_have_no_turns(engine: Engine) -> None:
