@@ -10,7 +10,7 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from workers.bell import QUEUE, connect
 from workers.rq_worker import scheduled_job
-from workers.schedules import SCHEDULES, run_due
+from workers.schedules import SCHEDULES, Upkeep
 from workers.sweeper import Sweeper
 
 log = get_logger(__name__)
@@ -29,16 +29,16 @@ def run_clock(services: Services) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     with_redis = bool(services.settings.redis_url)
-    sweeper = Sweeper(services, services.bell.ring, also=None if with_redis else lambda: _run_due(services))
+    sweeper = Sweeper(services, services.bell.ring)
+    upkeep = Upkeep(services)
     sweeper.start()
     if with_redis:
         threading.Thread(target=_schedule, args=(services, stop), name="cron", daemon=True).start()
+    else:
+        upkeep.start()
     stop.wait()
     sweeper.stop()
-
-
-def _run_due(services: Services) -> None:
-    run_due(services)
+    upkeep.stop()
 
 
 def _schedule(services: Services, stop: threading.Event) -> None:

@@ -9,7 +9,7 @@ from workers.bell import LocalBell
 from workers.drain import Drainer
 from workers.lane_caps import read_lane_caps
 from workers.registry import JOBS
-from workers.schedules import run_due
+from workers.schedules import Upkeep
 from workers.sweeper import Sweeper
 
 log = get_logger(__name__)
@@ -25,7 +25,8 @@ class EmbeddedWorker:
         self._rung = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="drain", daemon=True)
-        self._sweeper = Sweeper(services, self.ring, also=self._keep_up)
+        self._sweeper = Sweeper(services, self.ring, also=self._drainer.renew_leases)
+        self._upkeep = Upkeep(services)
         bell.connect(self.ring)
 
     def ring(self) -> None:
@@ -35,6 +36,7 @@ class EmbeddedWorker:
     def start(self) -> None:
         self._thread.start()
         self._sweeper.start()
+        self._upkeep.start()
         self.ring()
 
     def stop(self) -> None:
@@ -43,10 +45,7 @@ class EmbeddedWorker:
         self._rung.set()
         self._drainer.stop(self._services.settings.stop_grace_s)
         self._sweeper.stop()
-
-    def _keep_up(self) -> None:
-        self._drainer.renew_leases()
-        run_due(self._services)
+        self._upkeep.stop()
 
     def _loop(self) -> None:
         load_services()  # a third of a second of imports that the first alert need not wait for

@@ -24,7 +24,7 @@ from workers.bell import QUEUE, Listener, RqBell, begin_drain, connect
 from workers.drain import Drainer, anything_due
 from workers.lane_caps import read_lane_caps
 from workers.registry import JOBS
-from workers.schedules import run_due, run_scheduled
+from workers.schedules import LOOK_EVERY_S, Upkeep
 from workers.sweeper import Sweeper
 
 log = get_logger(__name__)
@@ -44,14 +44,10 @@ class WorkerProcess:
         self.services = services
         read_lane_caps(services)
         self.drainer = Drainer(services, JOBS, threads=services.settings.worker_threads)
+        self.upkeep = Upkeep(services, every_s=None if services.settings.redis_url else LOOK_EVERY_S)
         self.stop = threading.Event()
         self._redis_away_until = 0.0
         load_services()  # a third of a second of imports that the first alert need not wait for
-
-    def keep_up(self) -> None:
-        """What a process without a clock beside it does each time round."""
-        self.drainer.renew_leases()
-        run_due(self.services)
 
     def drain_beside(self) -> None:
         """Drain on the sweeper's thread: without Redis, or while it is away."""
@@ -84,9 +80,9 @@ def drain_job() -> int:
     return settled
 
 
-def scheduled_job(name: str) -> bool:
-    """The RQ job of one periodic piece of work."""
-    return run_scheduled(name, CURRENT[0].services)
+def scheduled_job(name: str) -> None:
+    """The RQ job of one periodic piece of work: it is only begun here, so that the next drain need not wait for its end."""
+    CURRENT[0].upkeep.ask(name)
 
 
 def _redis_of(services: Services) -> Any:
@@ -113,6 +109,7 @@ def work_with_redis(services: Services) -> None:
     bell = RqBell(services.settings.redis_url)
     sweeper = Sweeper(services, lambda: process.ring_or_drain(bell.ring_now), also=process.drainer.renew_leases)
     sweeper.start()
+    process.upkeep.start()
     listener = Listener(services.settings.redis_url, process.drainer.wake)
     listener.start()
     serving: list[OpenWorker] = []
@@ -133,6 +130,7 @@ def work_with_redis(services: Services) -> None:
             process.stop.wait(1.0)
     process.drainer.stop(services.settings.stop_grace_s)
     sweeper.stop()
+    process.upkeep.stop()
     listener.stop()
 
 
@@ -167,7 +165,7 @@ def work_without_redis(services: Services) -> None:
     """Poll the database until SIGTERM (several processes and machines may do so)."""
     process = WorkerProcess(services)
     CURRENT[:] = [process]
-    sweeper = Sweeper(services, process.drain_beside, every_s=POLL_WITHOUT_REDIS_S, also=process.keep_up)
+    sweeper = Sweeper(services, process.drain_beside, every_s=POLL_WITHOUT_REDIS_S, also=process.drainer.renew_leases)
 
     def stop_soon(*_: object) -> None:
         process.stop.set()
@@ -176,9 +174,11 @@ def work_without_redis(services: Services) -> None:
     signal.signal(signal.SIGTERM, stop_soon)
     signal.signal(signal.SIGINT, stop_soon)
     sweeper.start()
+    process.upkeep.start()
     process.stop.wait()
     process.drainer.stop(services.settings.stop_grace_s)
     sweeper.stop()
+    process.upkeep.stop()
 
 
 class Family:

@@ -1,5 +1,8 @@
-"""The table of periodic work. With Redis, RQ's CronScheduler in `leadloop clock` enqueues it; without, a thread runs it."""
+"""The table of periodic work. With Redis, RQ's CronScheduler in `leadloop clock` asks for it; without, each process looks.
+A thread of its own does it."""
 
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +21,7 @@ from workers import quality, upkeep
 from workers.holds import free_changed_lanes
 
 log = get_logger(__name__)
+LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,3 +77,45 @@ def take_turn(session: Session, periodic: Periodic, *, now: datetime) -> bool:
         index_elements=["name"], set_={"last_run_at": now}, where=Schedule.last_run_at == last
     )
     return bool(session.execute(statement.returning(Schedule.name)).all())
+
+
+class Upkeep:
+    """A thread that does periodic work: however long it takes, no drain, no ring and no lease waits for it.
+
+    Every `every_s` seconds it does what is due; with None, only what it is asked for.
+    """
+
+    def __init__(self, services: Services, *, every_s: float | None = LOOK_EVERY_S) -> None:
+        self._services = services
+        self._every_s = every_s
+        self._asked: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask(self, name: str) -> None:
+        """Do this one as soon as there is time, unless somebody else did within its period."""
+        self._asked.put(name)
+
+    def stop(self) -> None:
+        """Begin nothing more. What is under way may be left where it is: all of it can be done again."""
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                name = self._asked.get(timeout=self._every_s)
+            except queue.Empty:
+                name = ""
+            if name is None:
+                return
+            try:
+                if name:
+                    run_scheduled(name, self._services)
+                else:
+                    run_due(self._services)
+            except Exception as caught:  # a thread that everything leans on must outlive any bug
+                log.exception("upkeep_failed", schedule=name or None, error=type(caught).__name__)
