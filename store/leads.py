@@ -172,9 +172,13 @@ _SAVE_CARD = Prepared(_build_save_card)
 
 
 def mark_gone(session: Session, lead_id: int) -> None:
-    """Meta says that this lead will never be readable."""
+    """Meta says that this lead will never be readable. One that has been read stays so: what it said is here, and is what
+    its deliveries go on with (a replay comes too late, Meta keeps leads for 90 days)."""
     session.execute(
-        update(Lead).where(Lead.id == lead_id).values(state="gone").execution_options(synchronize_session=False)
+        update(Lead)
+        .where(Lead.id == lead_id, Lead.state == "waiting")
+        .values(state="gone")
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -67,6 +67,8 @@ def park(write: Callable[[Any], Any], kind: str, subject_id: int) -> int:
 def test_the_row_goes_and_the_story_says_so(
     write: Callable[[Any], Any], read: Any, subjects: dict[str, int], kind: str, words: str
 ) -> None:
+    if kind == "lead":
+        write(lambda session: session.execute(update(Lead).values(state="waiting")))
     work_id = park(write, kind, subjects[kind])
     assert write(lambda session: drop_work(session, work_id, now=NOW))
     with read() as session:
@@ -77,6 +79,17 @@ def test_the_row_goes_and_the_story_says_so(
     ended = {"lead": ["gone", "waiting", "waiting"], "delivery": ["read", "failed", "waiting"]}
     assert states == ended.get(kind, ["read", "waiting", "failed"])
     assert not write(lambda session: drop_work(session, work_id, now=NOW))
+
+
+def test_a_lead_that_was_read_stays_so_when_reading_it_again_is_given_up(
+    write: Callable[[Any], Any], read: Any, subjects: dict[str, int]
+) -> None:
+    """Meta no longer has it, so its replay was parked; its answers are here, and it is to be found among the read ones."""
+    work_id = park(write, "lead", subjects["lead"])
+    assert write(lambda session: drop_work(session, work_id, now=NOW))
+    with read() as session:
+        assert session.scalars(select(Lead.state)).all() == ["read"]
+        assert session.scalars(select(LeadEvent.kind)).all() == ["dropped"]
 
 
 def test_a_notice_of_meta_has_no_story(write: Callable[[Any], Any], read: Any, subjects: dict[str, int]) -> None:
