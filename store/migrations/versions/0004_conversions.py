@@ -200,4 +200,15 @@ def upgrade() -> None:
 
     with op.batch_alter_table("notifier", schema=None) as batch_op:
         batch_op.add_column(sa.Column("admin", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.execute("UPDATE lead SET email = lower(email) WHERE email IS NOT NULL")
+    _lower_emails()
+
+
+def _lower_emails() -> None:
+    """As addresses are looked for. SQLite's lower() knows ASCII only, and PostgreSQL's only what its locale does."""
+    op.execute("UPDATE lead SET email = lower(email) WHERE email <> lower(email)")
+    connection = op.get_bind()
+    size = "octet_length(email)" if connection.dialect.name == "postgresql" else "length(CAST(email AS BLOB))"
+    others = connection.execute(sa.text(f"SELECT id, email FROM lead WHERE {size} <> length(email)")).all()  # noqa: S608  a constant of ours
+    change = sa.text("UPDATE lead SET email = :lowered WHERE id = :lead_id")
+    for lead_id, email in others:
+        connection.execute(change, {"lowered": email.lower(), "lead_id": lead_id})
