@@ -4,7 +4,6 @@ It is no part of sending: a question that fails is noted as such, and neither ho
 Source: Meta conversions facts §8.1, §9, read 2026-11-26.
 """
 
-import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +27,7 @@ log = get_logger(__name__)
 QUALITY = "quality"  # the kind of work
 GRAPH = "graph"  # the lane of the whole app
 EVERY_S = 6 * 3_600
-JITTER_S = 1_800.0
+SPREAD_S = 1_800.0
 STILL_USED = timedelta(days=62)  # the longest that an event of a route may be old
 AGENT_NAME = PARTNER_AGENT.rsplit("_", 2)[0].lower()  # [name]_[major]_[minor] becomes name: facts §8.1
 Reason = tuple[str, str, str]
@@ -47,10 +46,10 @@ def want_quality(services: Services) -> None:
         ]
 
     def want(session: Session) -> None:
-        for row_id, dataset_id in wanted:
+        for place, (row_id, dataset_id) in enumerate(wanted):
             # One lane for each, beside the one that sends: whatever happens here is no reason to stop that.
             lane = f"{QUALITY}:{dataset_id}"
-            due_at = now + timedelta(seconds=random.uniform(0.0, JITTER_S))
+            due_at = now + timedelta(seconds=SPREAD_S * place / len(wanted))  # a single one is not kept waiting
             add_work(session, QUALITY, [row_id], lane, now=now, priority=BACKFILL, due_at=due_at)
 
     if wanted:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ class Bench:
     def poll(self) -> None:
         """What the clock does every six hours, and the worker within the half hour after."""
         quality.want_quality(self.services)
-        self.clock.forward(seconds=quality.JITTER_S)
+        self.clock.forward(seconds=quality.SPREAD_S)
         self.drainer.drain()
 
     def points(self) -> list[tuple[Any, str | None]]:
@@ -117,7 +118,16 @@ def test_it_is_asked_every_six_hours_and_spread_over_half_an_hour(bench: Bench) 
     quality.want_quality(bench.services)
     waits = sorted((row.due_at - bench.clock()).total_seconds() for row in bench.all(Work))
     assert len(waits) == 31
-    assert 0 <= waits[0] < 600 < 1_200 < waits[-1] <= 1_800
+    assert waits[0] == 0
+    steps = {round(later - earlier) for earlier, later in pairwise(waits)}
+    assert steps == {58}
+    assert waits[-1] < 1_800
+
+
+def test_a_single_dataset_is_asked_about_at_once(bench: Bench) -> None:
+    quality.want_quality(bench.services)
+    (row,) = bench.all(Work)
+    assert row.due_at == bench.clock()
 
 
 def test_wanted_twice_it_is_asked_once(bench: Bench) -> None:
@@ -186,7 +196,7 @@ def test_while_its_lane_is_held_or_rests_nobody_is_asked(bench: Bench, lane: str
     bench.services.writer.write(lambda s: free_lane(s, lane, now=bench.clock()))
     quality.want_quality(bench.services)
     rest()  # between the wish and the question
-    bench.clock.forward(seconds=quality.JITTER_S)
+    bench.clock.forward(seconds=quality.SPREAD_S)
     bench.drainer.drain()
     assert (bench.all(Work), bench.meta.asked, bench.points()) == ([], [], [])
 
