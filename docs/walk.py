@@ -36,6 +36,7 @@ READY_WITHIN_S = 30.0
 TRAVELS_WITHIN_S = 20.0
 COMMAND_WITHIN_S = 30.0
 PAGE_ID = "101000000000001"  # the sandbox's first
+DEAL = {"value": "12500.00", "currency": "TRY", "order_id": "DEAL-42"}
 ANOTHER_FORM = "301000000000002"  # for the picture: a lead in another language
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -75,6 +76,14 @@ def mend_token(here: "Running") -> None:
     call(f"{here.sandbox_url}/_sandbox/tokens", {"page_id": PAGE_ID, "action": "restore"})
 
 
+def win_the_deal(here: "Running") -> None:
+    """The CRM says what became of the lead: qualified, then won."""
+    leadgen_id = call(f"{here.sandbox_url}/_sandbox/state?limit=1")["leads"][0]["leadgen_id"]
+    tell(here, leadgen_id, "qualified")
+    tell(here, leadgen_id, "won", **DEAL)
+    wait_for_all(here)
+
+
 def wait_for_all(here: "Running") -> None:
     wait_until(lambda: not waiting(here)["work"], TRAVELS_WITHIN_S, "nothing waits")
 
@@ -87,6 +96,7 @@ WALKS = (
             Step(". .venv/bin/activate", set_up=True),
             Step("leadloop leads list"),
             Step("leadloop leads show LEADGEN_ID"),
+            Step("leadloop conversions list", first=win_the_deal),
             Step("leadloop work list"),
             Step("leadloop crm try sandbox-crm --dry-run", most=12),
         ),
@@ -273,7 +283,7 @@ def record(here: Running, leadgen_id: str, steps: tuple[Step, ...]) -> str:
 
 
 _CHANGING = (
-    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?"), "TIME"),
     (re.compile(r"\b\d+ (s|min|h) ago"), "AGO"),
     (re.compile(r"\b\d+\.\d{3} s\b"), "SECONDS"),
     (re.compile(r"(\b|msg_)\d{9,}\b|\bcrm-\d+\b"), "ID"),
@@ -321,7 +331,7 @@ def take_picture(here: Running, path: Path) -> None:
     leadgen_id = submit(here)
     submit(here, form_id=ANOTHER_FORM)
     tell(here, leadgen_id, "qualified")
-    tell(here, leadgen_id, "won", value="12500.00", currency="TRY", order_id="DEAL-42")
+    tell(here, leadgen_id, "won", **DEAL)
     browser = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
     if browser is None:
         raise SystemExit("Chromium is not installed: apt-get install chromium (or brew install --cask chromium).")
