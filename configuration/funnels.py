@@ -16,6 +16,7 @@ from leadloop.conversions.funnel_check import Place, check_funnel, doubt_funnel
 from leadloop.conversions.routes import RESTRICTED_COUNTRIES
 
 FACTS = ("pipeline", "page", "form", "owner")  # what conditions may look at besides the fields of an outcome
+_OF_RAW_LEADS = frozenset({"page", "form", "ad", "source", "stage", "channel"})  # what is known when a lead comes
 _ANY = "*"
 _NEAR = 0.85
 _MOST_COMPARED = 100  # funnels of one dataset: a doubt is not worth quadratic time
@@ -56,6 +57,7 @@ def find_funnel_doubts(rows: list[Row]) -> Found:
             yield row, _path(place), _fault(fault)
         yield from _keys_of_other_routes(row, funnel)
         yield from _odd_conditions(row, pages)
+        yield from _raw_leads_kept_back(row, funnel)
         yield from _restricted(row, funnel, pages)
     yield from _overlaps(funnels)
 
@@ -110,6 +112,15 @@ def _odd_conditions(row: Row, pages: Mapping[str, Row]) -> Found:
                 fault = _find_odd_id(name, value, pages)
                 if fault is not None:
                     yield row, (*path, name), fault
+
+
+def _raw_leads_kept_back(row: Row, funnel: Funnel) -> Found:
+    """A lead that has only just come has no fields of a CRM, and Meta wants the raw event of every lead: facts §5.3."""
+    for name in funnel.when if funnel.raw_event is not None and funnel.route == "conversion_leads" else ():
+        if name not in _OF_RAW_LEADS:
+            message = "is not known yet when a lead comes, so that this funnel tells Meta of no raw lead"
+            mend = "put the condition on the stages it is for (when = { … } within a stage), or take raw_event out"
+            yield row, ("when", name), Fault(message, mend)
 
 
 def _find_odd_id(name: str, value: str, pages: Mapping[str, Row]) -> Fault | None:

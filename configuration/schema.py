@@ -300,7 +300,7 @@ class FunnelSchema(TableSchema):
         metadata=says("What Meta is told the CRM is called. On the route `conversion_leads` only.", off=True),
     )
     when = Conditions(
-        example='when = { pipeline = "b2b" }',
+        example='when = { page = "111111111111111" }',
         metadata=says(
             "What must hold of an outcome: `pipeline`, `page`, `form` (Meta's ids), `owner` or any of its fields, each"
             ' with a text or a list of texts; `"*"`: it is there at all. All must hold, or nothing is sent.',

@@ -206,6 +206,10 @@ WROTE = f"{FUNNEL}route = 'business_messaging'\n".replace("Raw Lead", "LeadSubmi
             FUNNEL.replace("event = 'Purchase'", "event = 'Purchase', when = { page = 'Acme' }"),
             '13: funnel #1, stages #2.when.page: there is no Page "Acme"',
         ),
+        (
+            FUNNEL + "raw_event = 'Came in'\nwhen = { page = '1', form = '3', pipeline = 'b2b' }",
+            "15: funnel #1, when.pipeline: is not known yet when a lead comes",
+        ),
         (FUNNEL + FUNNEL.replace("'crm'", "'*'"), "14: funnel #2: an outcome may be for this funnel and for number 1"),
         (
             FUNNEL + "when = { owner = '7' }\n" + FUNNEL,
@@ -230,6 +234,9 @@ def test_doubts_about_funnels(funnels: str, words: str) -> None:
         FUNNEL + "when = { owner_id = '7', pipeline = 'b2b', page = ['1', '*'], form = '3' }",
         FUNNEL + "when = { owner = ['7', '9'] }\n" + FUNNEL + "when = { owner = '8' }\n",
         FUNNEL + "when = { owner = '7', pipeline = 'a' }\n" + FUNNEL + "when = { owner = '7', pipeline = 'b' }\n",
+        FUNNEL + "raw_event = 'Came in'\nwhen = { page = '1', form = '3', ad = '7' }",
+        FUNNEL.replace("event = 'Purchase'", "event = 'Purchase', when = { pipeline = 'b2b' }")
+        + "raw_event = 'Came in'",
         WROTE,
     ],
 )
