@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Integer, TextClause, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.funnel import Past
@@ -62,8 +62,12 @@ _ADD = insert_new(Conversion, ["dataset_id", "event_id", "event_name"], "id")
 _ADD_DATASET = insert_new(Dataset, ["dataset_id"])
 
 
-def read_past(session: Session, dataset_id: str, subject: Subject) -> list[Past]:
-    """What was decided for the same lead or contact and dataset before. Test events were not."""
+def read_past(session: Session, dataset_id: str, subject: Subject, *, order_id: str | None = None) -> list[Past]:
+    """What was decided for the same lead or contact and dataset before, but for what was skipped, and tests: they
+    decide nothing.
+
+    With `order_id` only what may be of this deal.
+    """
     mine = []
     if subject.lead_id is not None:
         mine.append(Conversion.lead_id == subject.lead_id)
@@ -71,7 +75,14 @@ def read_past(session: Session, dataset_id: str, subject: Subject) -> list[Past]
         mine.append(Conversion.contact_id == subject.contact_id)
     query = select(
         Conversion.stage, Conversion.event_name, Conversion.state, Conversion.event_time, Conversion.order_id
-    ).where(Conversion.dataset_id == dataset_id, Conversion.is_test.is_(False), or_(*mine))
+    ).where(
+        Conversion.dataset_id == dataset_id,
+        Conversion.is_test.is_(False),
+        Conversion.state != "skipped",
+        or_(*mine),
+    )
+    if order_id is not None:
+        query = query.where(or_(Conversion.order_id.is_(None), Conversion.order_id == order_id))
     return [Past(*row) for row in session.execute(query)]
 
 
@@ -159,7 +170,8 @@ def want_sending(session: Session, dataset_ids: Iterable[str], *, now: datetime,
 
 @dataclass(frozen=True)
 class Event:
-    """One event in hand. `happened_at` is the outcome's time of arrival, from which freshness is measured."""
+    """One event in hand. `tries` counts this one, so that nobody takes one try's end for another's; `sent_at` is when it was
+    first tried; `created_at`, when it was decided, is what freshness is measured from."""
 
     id: int
     route: Route
@@ -169,47 +181,58 @@ class Event:
     created_at: datetime
 
 
-def _build_take(dialect: str) -> Any:
+# Written out: SQLite uses an index on a part of the table for those who say the same words, PostgreSQL for a constant.
+_OPEN = text("conversion.state IN ('queued', 'sending', 'held', 'unknown')")
+# No equation, and in the order of that index: PostgreSQL would read the whole history by its ids, hoping for one soon.
+_QUEUED = _conversion.c.state.between("queued", "queued")
+
+
+def _build_next(dialect: str) -> Any:
     due = (
-        select(_conversion.c.id)
+        select(_conversion.c.id, _conversion.c.deadline_at)
         .where(
+            _OPEN,
             _conversion.c.dataset_id == bindparam("of_dataset"),
-            _conversion.c.state == bindparam("queued"),
+            _QUEUED,
             _conversion.c.is_test.is_(False),
         )
-        .order_by(_conversion.c.id)
-        .limit(bindparam("most"))
+        .order_by(_conversion.c.state, _conversion.c.id)
+        .limit(bindparam("most", type_=Integer))
     )
-    if dialect == "postgresql":
-        due = due.with_for_update(skip_locked=True)
-    return (
+    return due.with_for_update(skip_locked=True) if dialect == "postgresql" else due
+
+
+_EVENT_COLUMNS = [_conversion.c[name] for name in ("id", "route", "payload", "tries", "sent_at", "created_at")]
+_NEXT = Prepared(lambda _insert, dialect: _build_next(dialect))
+_TAKE = Prepared(
+    lambda _insert, _dialect: (
         update(_conversion)
-        .where(_conversion.c.id.in_(due))
+        .where(_conversion.c.id.in_(bindparam("these", expanding=True)))
         .values(
             state="sending",
             tries=_conversion.c.tries + 1,
-            sent_at=bindparam("at", type_=_conversion.c.sent_at.type),
+            sent_at=func.coalesce(_conversion.c.sent_at, bindparam("at", type_=_conversion.c.sent_at.type)),
             code=None,
             message=None,
             action=None,
         )
-        .returning(
-            *(
-                _conversion.c[name]
-                for name in ("id", "route", "payload", "tries", "sent_at", "created_at", "deadline_at")
-            )
-        )
+        .returning(*_EVENT_COLUMNS)
     )
-
-
-_TAKE = Prepared(lambda _insert, dialect: _build_take(dialect))
+)
 
 
 def take_events(session: Session, dataset_id: str, *, most: int, now: datetime) -> list[Event]:
     """Up to `most` queued events, oldest first, marked as being sent. Those past their deadline are marked expired instead."""
-    expire(session, now=now, dataset_id=dataset_id)
-    rows = _TAKE.run(session, {"of_dataset": dataset_id, "queued": "queued", "most": most, "at": now}).all()
-    taken = [Event(row.id, row.route, row.payload, row.tries, row.sent_at, row.created_at) for row in rows]
+    while True:
+        rows = _NEXT.run(session, {"of_dataset": dataset_id, "most": most}).all()
+        in_time = [row.id for row in rows if row.deadline_at > now]
+        if len(in_time) < len(rows):
+            _expire(session, Conversion.id.in_([row.id for row in rows]), now=now)
+        if in_time or not rows:
+            break
+    if not in_time:
+        return []
+    taken = [Event(*row) for row in _TAKE.run(session, {"these": in_time, "at": now})]
     return sorted(taken, key=lambda event: event.id)
 
 
@@ -220,34 +243,39 @@ EXPIRED = (
 )
 
 
-def expire(session: Session, *, now: datetime, dataset_id: str | None = None) -> int:
+def expire(session: Session, *, now: datetime) -> int:
     """Mark what can no longer arrive in time; returns how many. Nothing is re-dated and nothing tried for ever."""
+    return _expire(session, _OPEN, now=now)
+
+
+def _expire(session: Session, chosen: ColumnElement[bool] | TextClause, *, now: datetime) -> int:
     code, message, action = EXPIRED
     change = (
         update(Conversion)
-        .where(Conversion.state.in_(("queued", "held")), Conversion.deadline_at <= now)
+        .where(chosen, Conversion.state.in_(("queued", "held")), Conversion.deadline_at <= now)
         .values(state="expired", code=code, message=message, action=action, settled_at=now)
     )
-    if dataset_id is not None:
-        change = change.where(Conversion.dataset_id == dataset_id)
     changed = session.execute(change.execution_options(synchronize_session=False))
     return int(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult: the statement is an UPDATE
 
 
 def list_left_behind(session: Session, dataset_id: str) -> list[Event]:
-    """What a worker had marked as being sent when it died: nobody else can have it, since a dataset has one row of work."""
-    query = select(Conversion).where(
-        Conversion.dataset_id == dataset_id, Conversion.state == "sending", Conversion.is_test.is_(False)
+    """What is marked as being sent. For whoever begins to send this dataset: the hands of one that died or was frozen."""
+    query = select(*_EVENT_COLUMNS).where(
+        _OPEN,
+        _conversion.c.dataset_id == dataset_id,
+        _conversion.c.state == "sending",
+        _conversion.c.is_test.is_(False),
     )
-    return [
-        Event(row.id, row.route, row.payload or {}, row.tries, row.sent_at or row.created_at, row.created_at)  # type: ignore[arg-type]  # a Route, as it was kept
-        for row in session.scalars(query)
-    ]
+    return [Event(*row) for row in session.execute(query.order_by(_conversion.c.id))]
+
+
+GIVEN_UP = "worker_died"  # the code of what was found in the hands of a worker that had lost its work
 
 
 def settle_events(
     session: Session,
-    ids: Iterable[int],
+    events: Iterable[Event],
     state: str,
     *,
     now: datetime,
@@ -255,27 +283,44 @@ def settle_events(
     answer: Mapping[str, Any] | None = None,
     fbtrace_id: str | None = None,
 ) -> None:
-    """Note what became of events that were being sent. One that somebody else settled meanwhile is left alone."""
+    """Note what became of events that were being sent.
+
+    Somebody else may have settled them meanwhile: a worker that was frozen for longer than its lease finds its events given
+    up as unknown, or queued again. What Meta has taken is accepted, whatever stands there by now; what it surely has not is
+    no longer unknown, if it was given up in that same try. All else is left as it stands.
+    """
     code, message, action = reason or (None, None, None)
-    change = (
-        update(Conversion)
-        .where(Conversion.id.in_(list(ids)), Conversion.state == "sending")
-        .values(
-            state=state,
-            code=code,
-            message=message,
-            action=action,
-            answer=None if answer is None else dict(answer),
-            fbtrace_id=fbtrace_id,
-            settled_at=None if state == "queued" else now,
-        )
+    change = update(Conversion).values(
+        state=state,
+        code=code,
+        message=message,
+        action=action,
+        answer=None if answer is None else dict(answer),
+        fbtrace_id=fbtrace_id,
+        settled_at=None if state == "queued" else now,
     )
-    session.execute(change.execution_options(synchronize_session=False))
+    by_tries: dict[int, list[int]] = {}
+    for event in events:
+        by_tries.setdefault(event.tries, []).append(event.id)
+    for tries, ids in by_tries.items():
+        mine = change.where(Conversion.id.in_(ids), _may_settle(state, tries))
+        session.execute(mine.execution_options(synchronize_session=False))
+
+
+def _may_settle(state: str, tries: int) -> ColumnElement[bool]:
+    if state == "accepted":
+        return Conversion.state != "accepted"
+    mine: ColumnElement[bool] = Conversion.state == "sending"
+    if state != "unknown":
+        mine = or_(mine, and_(Conversion.state == "unknown", Conversion.code == GIVEN_UP))
+    return and_(mine, Conversion.tries == tries)
 
 
 def count_queued(session: Session, dataset_id: str, *, most: int) -> int:
     """How many events wait to be sent; counted up to `most`."""
-    query = select(Conversion.id).where(
-        Conversion.dataset_id == dataset_id, Conversion.state == "queued", Conversion.is_test.is_(False)
+    query = (
+        select(_conversion.c.id)
+        .where(_OPEN, _conversion.c.dataset_id == dataset_id, _QUEUED, _conversion.c.is_test.is_(False))
+        .order_by(_conversion.c.state, _conversion.c.id)
     )
     return int(session.scalar(select(func.count()).select_from(query.limit(most).subquery())) or 0)

@@ -233,8 +233,8 @@ def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime)
     mine = {"item_id": item.id, "by": item.holder, "tries": item.attempts}
     if verdict.state == "done":
         done = bool(_DONE.run(session, mine).rowcount)
-        return bool(_OPEN_AGAIN.run(session, mine).rowcount) or done
-    if _OPEN_AGAIN.run(session, mine).rowcount:
+        return bool(_OPEN_AGAIN.run(session, mine | {"left_lost": 0}).rowcount) or done
+    if _OPEN_AGAIN.run(session, mine | {"left_lost": min(item.lost, MAYBE_CALLED)}).rowcount:
         return True
     changes = {
         "new_state": verdict.state,
@@ -252,8 +252,9 @@ def settle(session: Session, item: WorkItem, verdict: Verdict, *, now: datetime)
 
 def settle_done(session: Session, items: list[WorkItem]) -> None:
     """Settle as done, at the end of the transaction; a row whose lease was lost is left alone."""
-    for statement in (_DONE, _OPEN_AGAIN):
-        statement.later(session, *({"item_id": item.id, "by": item.holder, "tries": item.attempts} for item in items))
+    mine = [{"item_id": item.id, "by": item.holder, "tries": item.attempts} for item in items]
+    _DONE.later(session, *mine)
+    _OPEN_AGAIN.later(session, *(one | {"left_lost": 0} for one in mine))
 
 
 _MINE = and_(
@@ -262,12 +263,20 @@ _MINE = and_(
     _TABLE.c.attempts == bindparam("tries"),
 )
 _DONE = Prepared(lambda _insert, _dialect: delete(_TABLE).where(_MINE, _TABLE.c.again.is_(False)))
-# Due since it was wanted again. `again` stays until somebody begins with it (begin_again).
+# Due since it was wanted again. `again` stays until somebody begins with it (begin_again). Workers that died before are no
+# longer held against a row that was done: one that is always wanted anew would be given up for them in the end.
 _OPEN_AGAIN = Prepared(
     lambda _insert, _dialect: (
         update(_TABLE)
         .where(_MINE, _TABLE.c.again.is_(True))
-        .values(state="open", holder=None, due_at=_TABLE.c.added_at, attempts=0, outage=False)
+        .values(
+            state="open",
+            holder=None,
+            due_at=_TABLE.c.added_at,
+            attempts=0,
+            outage=False,
+            lost=bindparam("left_lost"),
+        )
     )
 )
 _NOT_DONE = Prepared(
@@ -297,6 +306,15 @@ def begin_again(session: Session, item: WorkItem) -> None:
 
 
 _BEGIN_AGAIN = Prepared(lambda _insert, _dialect: update(_TABLE).where(_MINE).values(again=False))
+
+
+def is_held(session: Session, item: WorkItem) -> bool:
+    """Whether the row is still this worker's: not once its lease ended and another one took it."""
+    mine = {"item_id": item.id, "by": item.holder, "tries": item.attempts}
+    return bool(_HELD.run(session, mine).all())
+
+
+_HELD = Prepared(lambda _insert, _dialect: select(_TABLE.c.id).where(_MINE))
 
 
 def renew(session: Session, items: list[WorkItem], *, until: datetime) -> None:

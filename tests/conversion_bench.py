@@ -1,4 +1,4 @@
-"""A database, a clock and a pretended Meta, to follow an outcome to what is stored there."""
+"""The way back in this process: outcomes are decided and sent to a pretend Meta, on a real database and a clock set by hand."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,16 +128,21 @@ class Bench:
         return ids
 
 
-def make_bench(engine: Engine, clock: Clock) -> Bench:
-    """A lead, a connection "crm" with a funnel, and workers. Close bench.services.writer at the end."""
-    meta = Meta()
-    services = make_services(engine, now=clock, meta_access_token="system-token", events_batch=10, events_batch_most=40)
+def make_bench(engine: Engine, clock: Clock, *, meta: Meta | None = None, **settings: Any) -> Bench:
+    """A worker on this database. Its writer is to be closed."""
+    meta = meta or Meta()
+    how = {"meta_access_token": "system-token", "events_batch": 10, "events_batch_most": 40} | settings
+    services = make_services(engine, now=clock, **how)
     services = Services(**(vars(services) | {"events_graph": meta}))
-    add(
-        services,
-        Page(page_id="111111111111111", name="Acme", default_country="TR", business_country="TR"),
-        Connection(name="crm", adapter="webhook", settings_sealed="-", changed_at=clock()),
-        Funnel(position=0, connection="crm", dataset_id=DATASET, stages=STAGES, options={}),
-        make_lead("222222222222222", clock() - timedelta(hours=1)),
-    )
     return Bench(services, clock, meta, Drainer(services, JOBS, threads=4))
+
+
+def fill_bench(bench: Bench) -> None:
+    """A Page, a CRM, a funnel and one lead."""
+    add(
+        bench.services,
+        Page(page_id="111111111111111", name="Acme", default_country="TR", business_country="TR"),
+        Connection(name="crm", adapter="webhook", settings_sealed="-", changed_at=bench.clock()),
+        Funnel(position=0, connection="crm", dataset_id=DATASET, stages=STAGES, options={}),
+        make_lead("222222222222222", bench.clock() - timedelta(hours=1)),
+    )

@@ -18,6 +18,7 @@ from leadloop.errors import LeadloopError, NeedsHuman, Retryable
 from leadloop.logs import get_logger
 from leadloop.ports import EventsGraph, Services
 from store.conversions import (
+    GIVEN_UP,
     Event,
     count_queued,
     list_left_behind,
@@ -28,11 +29,13 @@ from store.conversions import (
 from store.datasets import DatasetToServe, find_token, load_dataset
 from store.lanes import find_lane
 from store.vault import fingerprint
-from store.work import WorkItem
-from workers.jobs import Effect, working_with
+from store.work import WorkItem, is_held
+from workers.jobs import Effect, is_stopping, working_with
+from workers.noting import write_again
 
 log = get_logger(__name__)
 TURN_S = 20.0  # a dataset with a long queue gives its thread back in between
+NOTE_TRIES = 8  # half a minute in which the database may be away: then nobody knows what Meta answered
 BACKLOG = 10  # so many small batches waiting, and larger ones are sent
 Reason = tuple[str, str, str]
 
@@ -43,7 +46,7 @@ MAYBE_SENT = (
     " Meta would count a second copy.",
 )
 WORKER_DIED = (
-    "worker_died",
+    GIVEN_UP,
     "The worker ended while it was being sent, so that nobody knows whether Meta has it.",
     MAYBE_SENT[2],
 )
@@ -61,7 +64,10 @@ FEWER_RECEIVED = (
 
 def run(item: WorkItem, services: Services) -> Effect | None:
     """Send what is queued for one dataset, for at most TURN_S. Not safe to repeat by itself: what is marked as being sent and
-    not settled was in the hands of a worker that died. Raises what Graph raises when nothing more can be sent now."""
+    not settled was in the hands of a worker that died. Raises what Graph raises when nothing more can be sent now.
+
+    Where a worker died with it, one batch is enough: that one is out of the way, and done says that this was not the cause.
+    """
     with services.read() as session:
         dataset = load_dataset(session, item.subject_id)
         lane = find_lane(session, item.lane)
@@ -70,13 +76,13 @@ def run(item: WorkItem, services: Services) -> Effect | None:
     if token is None:
         raise no_token(dataset.dataset_id)
     _settle_left_behind(services, dataset.dataset_id)
-    sender = _Sender(services, dataset.dataset_id, token)
-    until = time.monotonic() + TURN_S
+    sender = _Sender(services, item, dataset.dataset_id, token)
+    until = time.monotonic() + (0.0 if item.lost else TURN_S)
     with working_with(fingerprint(token)):
         if seems_ill:
             sender.ask_first()
         while sender.send_some():
-            if time.monotonic() > until:
+            if time.monotonic() > until or is_stopping():
                 return _go_on(dataset.dataset_id)
     return None
 
@@ -119,8 +125,8 @@ def _settle_left_behind(services: Services, dataset_id: str) -> None:
     def settle(session: Session) -> tuple[int, int]:
         now = services.now()
         left = list_left_behind(session, dataset_id)
-        again = [one.id for one in left if may_resend(one.route, first_sent_at=one.sent_at, now=now)]
-        unknown = [one.id for one in left if one.id not in set(again)]
+        again = [one for one in left if may_resend(one.route, first_sent_at=one.sent_at, now=now)]
+        unknown = [one for one in left if not may_resend(one.route, first_sent_at=one.sent_at, now=now)]
         settle_events(session, again, "queued", now=now)
         settle_events(session, unknown, "unknown", now=now, reason=WORKER_DIED)
         return len(again), len(unknown)
@@ -133,8 +139,9 @@ def _settle_left_behind(services: Services, dataset_id: str) -> None:
 class _Sender:
     """Sends one dataset's events with one token."""
 
-    def __init__(self, services: Services, dataset_id: str, token: str) -> None:
+    def __init__(self, services: Services, item: WorkItem, dataset_id: str, token: str) -> None:
         self._services = services
+        self._item = item
         self._dataset_id = dataset_id
         self._token = token
 
@@ -150,18 +157,29 @@ class _Sender:
             log.info("dataset_answers", dataset_id=self._dataset_id, code=caught.code)
 
     def send_some(self) -> bool:
-        """One batch, oldest first. False when nothing was queued."""
+        """One batch, oldest first. False when nothing was queued, or the work is another worker's by now."""
         settings = self._services.settings
         waiting = self._count()
         most = settings.events_batch if waiting < BACKLOG * settings.events_batch else settings.events_batch_most
 
-        def take(session: Session) -> list[Event]:
-            return take_events(session, self._dataset_id, most=most, now=self._services.now())
-
-        events = self._services.writer.write(take)
+        events = self._take(most)
         if events:
             self._send(events)
         return bool(events)
+
+    def _take(self, most: int) -> list[Event]:
+        tried: list[bool] = []
+
+        def take(session: Session) -> list[Event]:
+            if not is_held(session, self._item):
+                log.warning("dataset_taken_over", dataset_id=self._dataset_id, note="the lease ended meanwhile")
+                return []
+            # When the database went away in a commit it may have kept what nobody was told: those are taken, and not sent.
+            taken = list_left_behind(session, self._dataset_id) if tried else []
+            tried.append(True)
+            return taken or take_events(session, self._dataset_id, most=most, now=self._services.now())
+
+        return self._services.writer.write(take)
 
     def _graph(self) -> EventsGraph:
         if self._services.events_graph is None:
@@ -239,20 +257,14 @@ class _Sender:
     ) -> None:
         if not events:
             return
-        ids = [event.id for event in events]
 
         def settle(session: Session) -> None:
-            settle_events(
-                session,
-                ids,
-                state,
-                now=self._services.now(),
-                reason=reason,
-                answer=answer,
-                fbtrace_id=fbtrace_id,
-            )
+            now = self._services.now()
+            settle_events(session, events, state, now=now, reason=reason, answer=answer, fbtrace_id=fbtrace_id)
+            if state == "queued" and not is_held(session, self._item):
+                want_sending(session, [self._dataset_id], now=now)  # whoever has it by now may be done already
 
-        self._services.writer.write(settle)
+        write_again(self._services, settle, tries=NOTE_TRIES)
         self._services.counters.add(
             "leadloop_conversions_settled_total", len(events), dataset=self._dataset_id, state=state
         )

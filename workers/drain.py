@@ -40,15 +40,15 @@ from store.work import (
 )
 from workers.alone import pick_one
 from workers.attempt import DATABASE_AWAY, attempt, judge_attempt
-from workers.jobs import Effect, Jobs
+from workers.jobs import STOPPING, Effect, Jobs
 from workers.lanes import LaneRoom
+from workers.noting import write_again
 from workers.settling import TOLERATED, note_failure, note_success, weigh
 from workers.timekeeping import Timekeeper
 
 log = get_logger(__name__)
 BUSY = 8
 GATHER_S = 0.010  # when busy, wait this long so that neighbours are claimed and settled in one transaction
-SETTLE_TRIES = 6
 HAND_ON_S = 5.0  # longer than a stopped process lives on to write down the last
 HAND_ON_WITHIN_S = 1.0
 
@@ -277,6 +277,7 @@ class Drainer:
                 self._room.leave(item)
                 return
             self._begun.add(item)
+        STOPPING.set(self._stopping)  # in this thread's copy of the context
         self._room.begin(item)
         with structlog.contextvars.bound_contextvars(work_id=item.id, kind=item.kind, attempt=item.attempts):
             try:
@@ -305,7 +306,7 @@ class Drainer:
         now = self._services.now()
         if verdict.state == "done":
             verdict = judge_attempt(item, caught, self._services, now=now)
-        _write_again(self._services, lambda session: settle(session, item, verdict, now=now))
+        write_again(self._services, lambda session: settle(session, item, verdict, now=now))
 
     def renew_leases(self) -> None:
         """Keep what is in hand ours while it is being worked on, and see to it that a clock set back stops nothing. Called
@@ -354,7 +355,7 @@ class Drainer:
             return note_failure(session, item, weighed, lane_rest, now=now)
 
         try:
-            newly_held = _write_again(services, write)
+            newly_held = write_again(services, write)
         except Exception:
             taking.forget()
             raise
@@ -368,21 +369,6 @@ class Drainer:
             log.info("attempt_failed", code=verdict.code, state=verdict.state, due_at=_iso(verdict.due_at))
         if newly_held:
             log.error("lane_held", lane=item.lane, code=verdict.code, reason=verdict.message, mend=verdict.action)
-
-
-def _write_again(services: Services, write: object) -> bool:
-    """Settle in spite of a short trouble with the database: what was sent must be noted, or it is sent again."""
-    wait_s = 0.1
-    for left in range(SETTLE_TRIES - 1, -1, -1):
-        try:
-            return services.writer.write(write)  # type: ignore[arg-type]
-        except DATABASE_AWAY as caught:
-            if not left:
-                raise
-            log.warning("settle_failed", error=type(caught).__name__, tries_left=left)
-            time.sleep(wait_s)  # also while stopping: that is what the grace time is for
-            wait_s *= 2.5
-    return False
 
 
 def _iso(when: datetime | None) -> str | None:

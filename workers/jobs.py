@@ -4,8 +4,10 @@ A job reads what it needs, calls out, and returns an Effect: what to write down.
 that settles the row, so that a fact and the work it causes are never apart.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +21,15 @@ from store.work import WorkItem
 Effect = Callable[[Session, datetime], None]
 Run = Callable[[WorkItem, Services], Effect | None]
 Fail = Callable[[Session, WorkItem, Verdict, datetime], None]
+
+
+STOPPING: ContextVar[threading.Event | None] = ContextVar("stopping", default=None)
+
+
+def is_stopping() -> bool:
+    """Whether the worker that runs this job was told to stop: a job with many steps ends after the one in hand."""
+    stopping = STOPPING.get()
+    return stopping is not None and stopping.is_set()
 
 
 def about_lead(lead_id: int, leadgen_id: str) -> None:

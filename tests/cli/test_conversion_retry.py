@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from conftest import Clock
-from conversion_bench import DATASET, Bench, make_bench
+from conversion_bench import DATASET, Bench, fill_bench, make_bench
 from sqlalchemy import Engine
 
 import leadloop.cli
@@ -23,6 +23,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def bench(engine: Engine) -> Iterator[Bench]:
     made = make_bench(engine, Clock(datetime.now(UTC)))
+    fill_bench(made)
     yield made
     made.services.writer.close()
 

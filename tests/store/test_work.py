@@ -189,3 +189,18 @@ def test_many_workers_at_once_never_get_the_same_row(engine: Engine) -> None:
     for thread in threads:
         thread.join(timeout=60)
     assert sorted(taken) == list(range(1, 201))
+
+
+def test_a_row_that_was_done_forgets_the_workers_that_died_with_it_although_it_is_wanted_again(engine: Engine) -> None:
+    """A row that is always wanted again never goes away: it would be given up for deaths of long ago."""
+    queue = queue_name(FRESH, "graph:1")
+    fill(engine, count=2)
+    take(engine, {queue: 2}, holder="dead", lease_s=0)
+    take(engine, {queue: 2}, holder="dead too", lease_s=0)
+    done, failed = take(engine, {queue: 2})
+    assert (done.lost, failed.lost) == (2, 2)
+    fill(engine, count=2, again=True)
+    with Session(engine) as session, session.begin():
+        settle_done(session, [done])
+        settle(session, failed, Verdict("open", due_at=NOW), now=NOW)
+    assert [(row.state, row.holder, row.lost) for row in rows(engine)] == [("open", None, 0), ("open", None, 1)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Clock
-from conversion_bench import DATASET, Answer, Bench, make_bench
+from conversion_bench import DATASET, Answer, Bench, fill_bench, make_bench
 from lead_rows import add, make_lead
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -26,6 +26,7 @@ from workers.lead_conversions import begin_conversions
 @pytest.fixture
 def bench(engine: Engine, clock: Clock) -> Iterator[Bench]:
     made = make_bench(engine, clock)
+    fill_bench(made)
     yield made
     made.services.writer.close()
 

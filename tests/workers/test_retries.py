@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Clock
-from conversion_bench import DATASET, STAGES, Bench, make_bench, refused
+from conversion_bench import DATASET, STAGES, Bench, fill_bench, make_bench, refused
 from sqlalchemy import Engine, delete, update
 
 from leadloop.conversions.answers import EventsUnanswered
@@ -19,6 +19,7 @@ from workers.retries import retry_conversion
 @pytest.fixture
 def bench(engine: Engine, clock: Clock) -> Iterator[Bench]:
     made = make_bench(engine, clock)
+    fill_bench(made)
     yield made
     made.services.writer.close()
 
