@@ -44,9 +44,12 @@ class ContactFacts:
     countries: dict[str, str | None]
 
 
+MOST_DECIDED = 200  # outcomes of one lead in one transaction: all others who write wait for it
+
+
 def lock_undecided(session: Session, outcome_id: int) -> tuple[Subject, list[Outcome]]:
-    """The outcomes of the same lead or contact that nothing was decided on, in the order in which they happened; [] when
-    this one is not joined, or was decided on together with another.
+    """The outcomes of the same lead or contact that nothing was decided on, in the order in which they happened, at most
+    MOST_DECIDED; [] when this one is not joined, or was decided on together with another.
 
     On PostgreSQL the lead and the contact are locked: what is decided on them is decided by one at a time.
     """
@@ -64,6 +67,7 @@ def lock_undecided(session: Session, outcome_id: int) -> tuple[Subject, list[Out
             Outcome.decided_at.is_(None),
         )
         .order_by(Outcome.occurred_at, Outcome.id)
+        .limit(MOST_DECIDED)
         .with_for_update()
         .execution_options(populate_existing=True)
     )

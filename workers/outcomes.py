@@ -29,7 +29,7 @@ from store.outcome_facts import (
     read_lead_facts,
 )
 from store.outcome_people import describe_person
-from store.work import WorkItem
+from store.work import WorkItem, add_work
 from workers.jobs import Effect
 
 log = get_logger(__name__)
@@ -41,8 +41,11 @@ def run(item: WorkItem, services: Services) -> Effect:
 
     def effect(session: Session, now: datetime) -> None:
         subject, outcomes = lock_undecided(session, item.subject_id)
-        if outcomes:
-            _decide_all(session, subject, outcomes, services, now=now, priority=item.priority)
+        if not outcomes:
+            return
+        _decide_all(session, subject, outcomes, services, now=now, priority=item.priority)
+        if item.subject_id not in {outcome.id for outcome in outcomes}:  # a lead with very many: its turn is to come
+            add_work(session, item.kind, [item.subject_id], item.lane, now=now, priority=item.priority, again=True)
 
     return effect
 
@@ -53,14 +56,16 @@ def _decide_all(
     lead = None if subject.lead_id is None else read_lead_facts(session, subject.lead_id)
     contact = None if subject.contact_id is None else read_contact_facts(session, subject.contact_id)
     forget_skipped(session, [outcome.id for outcome in outcomes])
+    earlier = Earlier(session, subject)
     queued: set[str] = set()
     for outcome in outcomes:
         states = []
         for configured in funnels_for(
             read_funnels(session), outcome.connection, of_lead=() if lead is None else lead.crms
         ):
-            for draft in _decide(open_case(session, subject, outcome, configured, lead, contact), now=now):
+            for draft in _decide(open_case(session, earlier, outcome, configured, lead, contact), now=now):
                 kept = put_conversion(session, draft, subject, outcome.id, now=now)
+                earlier.note(draft)
                 states.append(draft.state)
                 if kept is not None and draft.state == "queued":
                     queued.add(draft.dataset_id)
@@ -69,6 +74,25 @@ def _decide_all(
         _tell_story(session, outcome, states)
     session.flush()
     want_sending(session, queued, now=now, priority=priority)
+
+
+class Earlier:
+    """What was decided for the same subject before, read again only after something was added to it."""
+
+    def __init__(self, session: Session, subject: Subject) -> None:
+        self._session = session
+        self._subject = subject
+        self._known: dict[tuple[str, str | None], list[Past]] = {}
+
+    def read(self, dataset_id: str, order_id: str | None) -> list[Past]:
+        key = dataset_id, order_id
+        if key not in self._known:
+            self._known[key] = read_past(self._session, dataset_id, self._subject, order_id=order_id)
+        return self._known[key]
+
+    def note(self, draft: Draft) -> None:
+        if draft.state != "skipped":
+            self._known.clear()
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,7 @@ class Case:
 
 def open_case(
     session: Session,
-    subject: Subject,
+    earlier: Earlier,
     outcome: Outcome,
     configured: ConfiguredFunnel,
     lead: LeadFacts | None,
@@ -131,7 +155,7 @@ def open_case(
         order_id=outcome.order_id,
         facts=_facts(outcome, lead, person),
     )
-    past = read_past(session, funnel.dataset_id, subject)
+    past = earlier.read(funnel.dataset_id, outcome.order_id)
     return Case(
         configured,
         outcome,

@@ -22,7 +22,7 @@ from store.conversion_retries import (
 from store.conversions import Subject
 from store.funnels import ConfiguredFunnel, read_funnels
 from store.outcome_facts import read_contact_facts, read_lead_facts
-from workers.outcomes import open_case
+from workers.outcomes import Earlier, open_case
 
 NO_FUNNEL: Reason = (
     "no_funnel",
@@ -53,7 +53,8 @@ def _decide_again(
 ) -> Retried:
     lead = None if outcome.lead_id is None else read_lead_facts(session, outcome.lead_id)
     contact = None if outcome.contact_id is None else read_contact_facts(session, outcome.contact_id)
-    case = open_case(session, Subject(outcome.lead_id, outcome.contact_id), outcome, configured, lead, contact)
+    earlier = Earlier(session, Subject(outcome.lead_id, outcome.contact_id))
+    case = open_case(session, earlier, outcome, configured, lead, contact)
     decision = decide_again(configured.funnel, row.stage, case.past, case.happened, filled=row.filled)
     return send_anew(session, row, case.draft(decision, now=now), now=now)
 

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from conftest import Clock
 from conversion_bench import Bench, fill_bench, make_bench
 from lead_rows import on_both, on_sqlite
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.answers import EventsUnanswered, Received
 from leadloop.errors import Retryable
+from store.conversion_models import Outcome
 from store.work import WorkItem, claim, settle_done
 from workers import conversions, noting
 
@@ -226,3 +228,19 @@ def test_events_taken_in_a_commit_whose_answer_was_lost_are_sent(bench: Bench, m
     assert {row.state for row in bench.rows()} == {"accepted"}
     assert len(bench.meta.stored) == len(set(bench.meta.ids())) == 15
     assert {row.tries for row in bench.rows()} == {1}
+
+
+@on_both
+def test_a_lead_with_very_many_outcomes_is_decided_bit_by_bit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.outcome_facts.MOST_DECIDED", 7)
+    given = [
+        bench.outcome("qualified", occurred_at=(bench.clock() - timedelta(seconds=60 - number)).isoformat())
+        for number in range(50)
+    ]
+    bench.tell(*given, bench.outcome("won", value="5", currency="EUR"))
+    with Session(bench.services.engine) as session:
+        assert session.scalars(select(Outcome.id).where(Outcome.decided_at.is_(None))).all() == []
+    states = [row.state for row in bench.rows()]
+    assert (states.count("accepted"), states.count("skipped")) == (2, 49)
+    assert bench.meta.names() == ["Lead", "Purchase"]
+    assert bench.work() == []
