@@ -69,18 +69,22 @@ def join_record(session: Session, lead_id: int, *, connection: str, remote_id: s
     _go_on(session, _JOIN_BY_RECORD.run(session, named).scalars().all(), now=now)
 
 
-def join_late(session: Session, *, since: datetime, now: datetime, after_id: int = 0) -> tuple[int, int]:
+Place = tuple[datetime, int]  # received_at and id of an outcome
+
+
+def join_late(
+    session: Session, *, since: datetime, now: datetime, after: Place | None = None
+) -> tuple[int, Place | None]:
     """Look once more for the leads of what came in since then: of two transactions at the same moment neither may have seen
-    the other. At most TOGETHER at a time; (how many were joined, the id to go on after, 0: that was all).
+    the other. At most TOGETHER at a time; (how many were joined, the place to go on after, None: that was all).
 
     A lead that could not be read for days is taken as it is: its id alone says most to Meta.
     """
-    query = (
-        select(Outcome)
-        .where(_WAITING, Outcome.received_at >= since, Outcome.id > after_id)
-        .order_by(Outcome.id)
-        .limit(TOGETHER)
-    )
+    # In the order of an index that begins with the time: in that of the ids, all there ever was would be read each minute.
+    query = select(Outcome).where(_WAITING, Outcome.received_at >= (since if after is None else after[0]))
+    if after is not None:
+        query = query.where(or_(Outcome.received_at > after[0], Outcome.id > after[1]))
+    query = query.order_by(Outcome.received_at, Outcome.id).limit(TOGETHER)
     rows = list(session.scalars(query))
     named = [Named(row.named_kind, row.named_value, row.connection, row.occurred_at) for row in rows]  # type: ignore[arg-type]  # as it was kept
     joined = []
@@ -95,7 +99,7 @@ def join_late(session: Session, *, since: datetime, now: datetime, after_id: int
         joined.append(row.id)
     session.flush()
     _go_on(session, joined, now=now)
-    return len(joined), rows[-1].id if len(rows) == TOGETHER else 0
+    return len(joined), (rows[-1].received_at, rows[-1].id) if len(rows) == TOGETHER else None
 
 
 def _go_on(session: Session, outcome_ids: Any, *, now: datetime) -> None:

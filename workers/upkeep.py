@@ -9,7 +9,7 @@ from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.conversions import expire
 from store.idempotency import KEPT_FOR, TOGETHER, remove_answers
-from store.outcome_joining import LONGEST_WINDOW, join_late
+from store.outcome_joining import LONGEST_WINDOW, Place, join_late
 
 log = get_logger(__name__)
 RECENT = timedelta(minutes=15)
@@ -26,14 +26,17 @@ def join_older_outcomes(services: Services) -> None:
 
 
 def _join(services: Services, within: timedelta) -> None:
-    now, after_id, joined, more = services.now(), 0, 0, True
-    while more:
+    now, joined = services.now(), 0
+    after: Place | None = None
+    while True:
 
-        def join(session: Session, after_id: int = after_id) -> tuple[int, int]:
-            return join_late(session, since=now - within, now=now, after_id=after_id)
+        def join(session: Session, after: Place | None = after) -> tuple[int, Place | None]:
+            return join_late(session, since=now - within, now=now, after=after)
 
-        count, after_id = services.writer.write(join)
-        joined, more = joined + count, bool(after_id)
+        count, after = services.writer.write(join)
+        joined += count
+        if after is None:
+            break
     if joined:
         log.info("outcomes_joined", outcomes=joined)
         services.bell.ring()

@@ -171,17 +171,37 @@ def test_a_record_that_is_made_later_is_joined(session: Session) -> None:
 def test_what_two_transactions_missed_is_found_later(session: Session) -> None:
     (missed, unknown) = keep(session, outcome({"leadgen_id": "222"}), outcome({"leadgen_id": "999"}))
     add_lead(session, "222")
-    assert join_late(session, since=NOW - timedelta(hours=1), now=NOW) == (1, 0)
+    assert join_late(session, since=NOW - timedelta(hours=1), now=NOW) == (1, None)
     assert works(session) == [missed.outcome_id]
     assert session.get_one(Outcome, unknown.outcome_id).state == "waiting"
+
+
+def test_all_that_waits_is_looked_at_bit_by_bit_also_what_came_in_the_same_moment(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.outcome_joining.TOGETHER", 2)
+    missed = keep(session, *(outcome({"leadgen_id": str(number)}) for number in range(221, 226)))
+    session.get_one(Outcome, missed[0].outcome_id).received_at = NOW + timedelta(seconds=5)
+    session.get_one(Outcome, missed[4].outcome_id).received_at = NOW - timedelta(seconds=5)
+    session.flush()
+    add_lead(session, "221")
+    add_lead(session, "225")
+    since, counts, after = NOW - timedelta(hours=1), [], None
+    while True:
+        count, after = join_late(session, since=since, now=NOW, after=after)
+        counts.append(count)
+        if after is None:
+            break
+    assert counts == [1, 0, 1]
+    assert works(session) == [missed[0].outcome_id, missed[4].outcome_id]
 
 
 def test_a_lead_that_stays_unread_for_days_is_taken_as_it_is(session: Session) -> None:
     session.add(Lead(leadgen_id="222", page_id="111", received_at=NOW))
     (verdict,) = keep(session, outcome({"leadgen_id": "222"}))
-    assert join_late(session, since=NOW - timedelta(hours=1), now=NOW + READ_AT_THE_LATEST) == (0, 0)
+    assert join_late(session, since=NOW - timedelta(hours=1), now=NOW + READ_AT_THE_LATEST) == (0, None)
     late = NOW + READ_AT_THE_LATEST + timedelta(seconds=1)
-    assert join_late(session, since=NOW - timedelta(hours=1), now=late) == (1, 0)
+    assert join_late(session, since=NOW - timedelta(hours=1), now=late) == (1, None)
     assert works(session) == [verdict.outcome_id]
 
 
