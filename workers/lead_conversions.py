@@ -42,8 +42,8 @@ def join_unreadable(session: Session, lead_id: int, *, now: datetime) -> None:
 def raw_time(card: LeadCard, now: datetime, *, late: bool = False) -> datetime:
     """When a lead came: when Meta's notice did, as Meta wants it later than the form. What comes much later (a list that is
     read, an outage), or after one of its outcomes (`late`), keeps the time of the form: the raw lead is the first stage, and
-    to date it anew would get round Meta's age limit."""
-    received = card.received_at or now
+    to date it anew would get round Meta's age limit. Never ahead of `now`: the web's clock may be, and Meta refuses that."""
+    received = min(card.received_at or now, now)
     if card.created_at is None:
         return received
     first = card.created_at + AFTER_CREATION

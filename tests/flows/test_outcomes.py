@@ -1,7 +1,8 @@
 """From the form to what Meta has learned: leads, outcomes and events over real HTTP, with the faults of both sides."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -16,7 +17,9 @@ from store.conversion_models import Conversion
 from store.lanes import list_lanes
 from store.models import Lead
 from store.outcomes import add_outcomes
+from workers.drain import Drainer
 from workers.holds import free_changed_lanes
+from workers.registry import JOBS
 
 Flow = Any
 
@@ -170,3 +173,54 @@ def test_no_log_line_holds_anything_of_a_person(flow: Flow, capsys: Any) -> None
     assert "events_accepted" in printed
     for private in ("someone@example.org", "Ayşe", card["email"], card["phone"], card["full_name"]):
         assert private not in printed
+
+
+def with_clock(flow: Flow, **ahead: float) -> Flow:
+    """A second worker on the same database, on a machine whose clock is wrong."""
+    services = replace(flow.services, now=lambda: datetime.now(UTC) + timedelta(**ahead))
+    return replace(flow, services=services, drainer=Drainer(services, JOBS, threads=8))
+
+
+def times_at_meta(flow: Flow) -> dict[str, datetime]:
+    """By lead: when it was qualified, as Meta was told."""
+    events = requests.get(f"{flow.running.url}/_sandbox/state", timeout=10).json()["events"]
+    qualified = [one for one in events if one["event_name"] == "Qualified Lead"]
+    return {one["leadgen_id"]: datetime.fromtimestamp(one["event_time"], UTC) for one in qualified}
+
+
+def test_a_clock_an_hour_ahead_spoils_what_it_dates_and_none_that_goes_along(flow: Flow) -> None:
+    """Meta refuses the future and all of a batch with it; nothing is dated anew to get round that."""
+    ids = arrive(flow, 6)
+    happened = datetime.now(UTC).replace(microsecond=0)
+    fast = with_clock(flow, hours=1)
+    told = [stage(one, "qualified", occurred_at=happened.isoformat()) for one in ids[:4]]
+    tell(fast, *told, *(stage(one, "qualified") for one in ids[4:]))
+    rows = [row for row in states(flow) if row[0] == "Qualified Lead"]
+    assert [state for _name, state, _code in rows] == ["accepted"] * 4 + ["refused"] * 2
+    assert {code for _name, state, code in rows if state == "refused"} == {"graph_100_2804905"}
+    qualified = [lead_id for name, lead_id in at_meta(flow) if name == "Qualified Lead"]
+    assert sorted(qualified) == sorted(ids[:4])
+    assert {times_at_meta(flow)[one] for one in ids[:4]} == {happened}
+    # Once the clock is right the stage may be told again, and goes under the same id.
+    tell(flow, stage(ids[4], "qualified"))
+    assert ("Qualified Lead", ids[4]) in at_meta(flow)
+
+
+def test_a_worker_whose_clock_is_ten_minutes_behind_tells_what_happened_meanwhile(flow: Flow) -> None:
+    (lead,) = arrive(flow)
+    happened = datetime.now(UTC).replace(microsecond=0)
+    tell(flow, stage(lead, "qualified", occurred_at=happened.isoformat()), drain=False)
+    slow = with_clock(flow, minutes=-10)
+    slow.work()
+    flow.work()
+    slow.work()
+    assert at_meta(flow) == [("Raw Lead", lead), ("Qualified Lead", lead)]
+    assert times_at_meta(flow) == {lead: happened}
+
+
+def test_an_outcome_a_moment_ahead_is_taken_as_of_now(flow: Flow) -> None:
+    """The clock of whoever tells it is a little fast; Meta would refuse the future, with all that goes along."""
+    (lead,) = arrive(flow)
+    tell(flow, stage(lead, "qualified", occurred_at=(datetime.now(UTC) + timedelta(seconds=40)).isoformat()))
+    assert ("Qualified Lead", lead) in at_meta(flow)
+    assert times_at_meta(flow)[lead] <= datetime.now(UTC)

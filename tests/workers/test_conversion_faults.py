@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Clock
+from conftest import NOW, Clock
 from conversion_bench import Bench, fill_bench, make_bench
-from lead_rows import on_both, on_sqlite
+from lead_rows import make_card, on_both, on_sqlite
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from leadloop.errors import Retryable
 from store.conversion_models import Outcome
 from store.work import WorkItem, claim, settle_done
 from workers import conversions, noting
+from workers.lead_conversions import raw_time
 
 HANGS = Sequence[Mapping[str, Any]]
 
@@ -244,3 +245,15 @@ def test_a_lead_with_very_many_outcomes_is_decided_bit_by_bit(bench: Bench, monk
     assert (states.count("accepted"), states.count("skipped")) == (2, 49)
     assert bench.meta.names() == ["Lead", "Purchase"]
     assert bench.work() == []
+
+
+@pytest.mark.parametrize(
+    ("received_s", "now_s", "told_s"),
+    [(3, 4, 3), (40, 4, 4), (-30, -28, 1), (40, 0.5, 1)],
+    ids=["as it was", "the web's clock is ahead", "both are behind", "the worker's is behind Meta's"],
+)
+def test_a_raw_lead_is_told_of_no_time_ahead_and_of_none_before_its_form(
+    received_s: float, now_s: float, told_s: float
+) -> None:
+    card = make_card("222222222222222", NOW + timedelta(seconds=received_s), created_at=NOW)
+    assert raw_time(card, NOW + timedelta(seconds=now_s)) == NOW + timedelta(seconds=told_s)
