@@ -1,10 +1,12 @@
 """Whole systems of real processes; everything a test started is ended with it."""
 
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from servers import PostgresServer, RedisServer, start_postgres, start_redis
+from services.disks import Fill, ballast, file_limit, mounted
 from services.system import System, make_system
 
 Make = Callable[..., System]
@@ -43,3 +45,16 @@ def new_system(tmp_path: Path) -> Iterator[Make]:
     yield make
     for system in made:
         system.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Fill]]:
+    """A folder, and what fills the disk under it: a file system of its own where that may be mounted, else a limit on
+    the size of files that the processes may write."""
+    with mounted(48) as folder:
+        if folder is not None:
+            yield folder, lambda _system: ballast(folder)
+            return
+        if not hasattr(resource, "prlimit"):
+            pytest.skip("no small file system may be mounted here, and this system has no prlimit()")
+        yield tmp_path, lambda system: file_limit(system, tmp_path)

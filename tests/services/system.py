@@ -5,7 +5,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -264,6 +264,7 @@ def make_system(
     redis: RedisServer | None = None,
     options: dict[str, Any] | None = None,
     environment: dict[str, str] | None = None,
+    configure: Callable[[RunningSandbox], str] = build_config,
 ) -> System:
     """A system with its tables and configuration, and nothing running yet but the sandbox."""
     sandbox = start_in_thread(SandboxOptions(app_secret=APP_SECRET, verify_token="verify", **(options or {})))
@@ -289,7 +290,7 @@ def make_system(
     )
     try:
         made.command("db", "upgrade")
-        made.apply(build_config(sandbox))
+        made.apply(configure(sandbox))
     except BaseException:
         made.close()
         raise
