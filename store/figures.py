@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from store.conversion_models import Conversion, Dataset
 from store.lanes import is_resting
 from store.models import Connection, Lane, Lead, Notifier, Page, Work
+from store.outcomes import OUTCOME_LANE
 from store.raw_events import newest_received_at
 from store.work import lane_of, read_queues
 
@@ -68,6 +69,8 @@ class Names:
         kind, _, rest = lane.partition(":")
         if not rest:
             return lane
+        if lane == OUTCOME_LANE:
+            return "outcomes"
         if kind == "graph" and rest in self.datasets:
             return f"dataset:{rest}"
         known = {"graph": self.page, "crm": self.connection, "alert": self.notifier}

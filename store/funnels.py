@@ -3,16 +3,20 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from leadloop.conversions.findings import Fault
 from leadloop.conversions.funnel import Funnel, find_position, parse_funnel
+from leadloop.conversions.money import MoneyInvalid
+from leadloop.logs import get_logger
 from store.models import Connection
 from store.models import Funnel as FunnelRow
 from store.sql import Prepared, table_of
 
+log = get_logger(__name__)
 ANY = "*"
 
 
@@ -35,12 +39,18 @@ _READ = Prepared(
 def read_funnels(session: Session) -> list[ConfiguredFunnel]:
     """All funnels in their order, read once in a transaction."""
     if "funnels" not in session.info:
-        session.info["funnels"] = [
-            ConfiguredFunnel(connection, parse_funnel(dataset_id, stages, options))
-            for connection, dataset_id, stages, options in _READ.run(session)
-        ]
+        session.info["funnels"] = [one for row in _READ.run(session) if (one := _parse(*row)) is not None]
     found: list[ConfiguredFunnel] = session.info["funnels"]
     return found
+
+
+def _parse(connection: str, dataset_id: str, stages: list[Any], options: dict[str, Any]) -> ConfiguredFunnel | None:
+    """None for a row that this version cannot read: it must not keep leads back, whose way leads past here."""
+    try:
+        return ConfiguredFunnel(connection, parse_funnel(dataset_id, stages, options))
+    except (MoneyInvalid, KeyError, TypeError, ValueError, AttributeError) as caught:
+        log.error("funnel_unreadable", connection=connection, dataset_id=dataset_id, error=type(caught).__name__)
+        return None
 
 
 _connection = table_of(Connection)
@@ -56,17 +66,21 @@ def read_adapters(session: Session) -> dict[str, str]:
 
 
 def funnels_for(
-    funnels: Iterable[ConfiguredFunnel], connection: str | None, *, of_lead: Collection[str] = ()
+    funnels: Iterable[ConfiguredFunnel],
+    connection: str | None,
+    *,
+    of_lead: Collection[str] = (),
+    or_every: bool = True,
 ) -> list[ConfiguredFunnel]:
     """The funnels that an outcome goes through: those of its connection, and those of all.
 
     An outcome that names no connection goes through those of the connections that have its lead (`of_lead`); where that
-    is none, through every funnel.
+    is none, through every funnel, unless `or_every` is False: a lead that is sent nowhere is told to no dataset.
     """
     every = list(funnels)
     names = {connection} if connection is not None else set(of_lead)
     chosen = [one for one in every if one.connection == ANY or one.connection in names]
-    return chosen if chosen or connection is not None else every
+    return chosen if chosen or connection is not None or not or_every else every
 
 
 def doubt_stage(funnels: Collection[ConfiguredFunnel], stage: str) -> Fault | None:

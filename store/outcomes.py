@@ -24,7 +24,7 @@ from store.outcome_subjects import Named, find_subjects
 from store.sql import insert_new
 from store.work import BACKFILL, FRESH, add_work
 
-OUTCOME_LANE = "outcomes"
+OUTCOME_LANE = "events:outcomes"  # a kind of lane with threads of its own: nothing that hangs holds up deciding
 MOST_TOGETHER = 1_000
 KeptState = Literal["joined", "waiting", "refused"]
 

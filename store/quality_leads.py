@@ -51,7 +51,7 @@ def find_pages(session: Session, dataset_id: str) -> list[str]:
     found = []
     for page_id, own in session.execute(select(Page.page_id, Page.dataset_id).order_by(Page.position, Page.id)):
         connections = {name for pages, names in routes if matches(pages, page_id) for name in names}
-        mine = funnels_for(funnels, None, of_lead=connections)
+        mine = funnels_for(funnels, None, of_lead=connections, or_every=False)
         if own == dataset_id or any(_leads_to(one, dataset_id) for one in mine):
             found.append(page_id)
     return found

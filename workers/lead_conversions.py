@@ -25,7 +25,7 @@ def begin_conversions(
     funnels = read_funnels(session)
     if not funnels or card.is_test:
         return
-    mine = funnels_for(funnels, None, of_lead=connection_names(session, plan.connections))
+    mine = funnels_for(funnels, None, of_lead=connection_names(session, plan.connections), or_every=False)
     if any(raw_stage(one.funnel) is not None for one in mine):
         came_at = raw_time(card, now, late=joined > 0)
         add_raw_outcome(

@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from crm_adapters import UnknownAdapter, get_adapter
-from leadloop.conversions.funnel import RAW_STAGE, Decision, Happened, Past, decide, decide_raw
+from leadloop.conversions.funnel import RAW_STAGE, UNKNOWN_STAGE, Decision, Happened, Past, decide, decide_raw
 from leadloop.conversions.telling import Person, tell
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.conversion_models import Outcome
 from store.conversions import Draft, Subject, forget_skipped, put_conversion, read_past, want_sending
-from store.funnels import ANY, ConfiguredFunnel, funnels_for, read_adapters, read_funnels
+from store.funnels import ANY, ConfiguredFunnel, doubt_stage, funnels_for, read_adapters, read_funnels
 from store.leads import StoryLine, add_story
 from store.outcome_facts import (
     ContactFacts,
@@ -60,10 +60,17 @@ def _decide_all(
     queued: set[str] = set()
     for outcome in outcomes:
         states = []
-        for configured in funnels_for(
-            read_funnels(session), outcome.connection, of_lead=() if lead is None else lead.crms
-        ):
+        mine = funnels_for(
+            read_funnels(session),
+            outcome.connection,
+            of_lead=() if lead is None else lead.crms,
+            or_every=outcome.source != "lead",
+        )
+        known = doubt_stage(mine, outcome.stage) is None  # by one of them: that others do not is no news
+        for configured in mine:
             for draft in _decide(open_case(session, earlier, outcome, configured, lead, contact), now=now):
+                if known and draft.reason is not None and draft.reason[0] == UNKNOWN_STAGE:
+                    continue
                 kept = put_conversion(session, draft, subject, outcome.id, now=now)
                 earlier.note(draft)
                 states.append(draft.state)

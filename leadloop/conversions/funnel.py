@@ -16,6 +16,7 @@ from leadloop.conversions.money import MoneyInvalid, fit_currency, parse_currenc
 from leadloop.conversions.routes import Route
 
 RAW_STAGE = "(raw lead)"  # the stage of a lead that has only just come, where no stage of the funnel is that
+UNKNOWN_STAGE = "unknown_stage"  # the code of a decision on a stage that the funnel does not have
 _NEW = "new"
 _TAKEN = frozenset({"queued", "sending", "sent", "accepted", "unknown"})
 _ANY = "*"
@@ -379,4 +380,4 @@ def _unknown(stage: str, rules: Sequence[StageRule], outcome: Happened) -> Decis
     if near:
         mend = f'Write "{by_key[near[0]]}" if that was meant, or add the stage to the funnel.'
     message = "The funnel has no such stage."
-    return Decision("skip", stage, -1, outcome.occurred_at, code="unknown_stage", message=message, mend=mend)
+    return Decision("skip", stage, -1, outcome.occurred_at, code=UNKNOWN_STAGE, message=message, mend=mend)

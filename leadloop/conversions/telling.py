@@ -13,6 +13,11 @@ from leadloop.conversions.lint_event import lint_event
 from leadloop.conversions.people import MatchKeys
 from leadloop.conversions.routes import deadline_of
 
+NO_CONVERSATION = (
+    "no_conversation",
+    "The person is not known from a chat, so that Meta has nothing to tell it by.",
+    "Nothing, where people also come through forms; a funnel of another route tells of those.",
+)
 _RAW = "raw"  # lead_stage of a lead that has only just come, where the funnel has no stage for that
 _TOO_OLD = "event_too_old"
 
@@ -68,11 +73,13 @@ def tell(
     if person.is_test:
         message = "It is one of Meta's test leads, and nothing that happens to it is told."
         return Told("skipped", deadline, ("test_lead", message, "To try the way: leadloop conversions test."))
+    messaging = funnel.route == "business_messaging"
+    if messaging and person.thread is None:
+        return Told("skipped", deadline, NO_CONVERSATION)
     if decision.action == "hold":
         return Told("held", deadline, reason)
     if decision.event_name is None or decision.event_id is None:
         raise ValueError("an event that is sent has a name and an id")
-    messaging = funnel.route == "business_messaging"
     keys = replace(person.match_keys, lead_id=None) if messaging else person.match_keys
     event = build_event(
         funnel.route,

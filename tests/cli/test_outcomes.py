@@ -320,6 +320,7 @@ def test_a_pipe_is_read_once_and_kept_once(run: Run, database: Engine, database_
         (f"{HEADER},stage\n{good()},won\n", "column G (stage): Is there twice"),
         (f"{HEADER.replace('stage', 'stagge')}\n{good()}\n", '"stagge=stage"'),
     ],
+    ids=range(11),  # the rows hold the time, and every process has to give them one name
 )
 def test_a_file_of_no_use_is_refused_in_words_and_in_json(
     run: Run, database: Engine, content: str | bytes, said: str

@@ -187,9 +187,9 @@ def test_forms_and_chats_go_their_own_ways() -> None:
     )
     assert names(decide(forms, "qualified", [], of_chat)) == []
     (decision,) = decide(chats, "qualified", [], of_chat)
-    refused = told(chats, decision)
-    assert refused.reason is not None
-    assert (refused.state, refused.reason[0]) == ("refused", "messaging_channel_wrong")
+    nobody = told(chats, decision)
+    assert nobody.reason is not None
+    assert (nobody.state, nobody.reason[0]) == ("skipped", "no_conversation")
     thread = Thread("whatsapp", "100000000000001", "ARAsyntheticClickIdFromReferral")
     assert told(chats, decision, thread=thread).state == "queued"
 

@@ -16,7 +16,7 @@ from leadloop.errors import NeedsHuman, Retryable
 from leadloop.lead_reading import card_from_row
 from store.contacts import IdentityInput, keep_contact
 from store.conversions import take_events
-from store.models import Delivery, Lane, Lead, Page
+from store.models import Delivery, Funnel, Lane, Lead, Page
 from store.routing import Plan
 from workers import conversions
 from workers.holds import free_changed_lanes
@@ -300,11 +300,11 @@ def _delivery(lead: Lead) -> list[Any]:
     return [Delivery(lead_id=lead.id, connection_id=1, remote_id="501", created_at=lead.received_at)]
 
 
-def _read_again(bench: Bench, lead: Lead) -> None:
+def _read_again(bench: Bench, lead: Lead, plan: Plan = Plan((1,), ())) -> None:  # noqa: B008  frozen
     assert lead.card is not None
     card = card_from_row(lead.card)
     bench.services.writer.write(
-        lambda session: begin_conversions(session, lead.id, card, Plan((1,), ()), now=bench.clock(), priority=0)
+        lambda session: begin_conversions(session, lead.id, card, plan, now=bench.clock(), priority=0)
     )
     bench.drain()
 
@@ -360,5 +360,30 @@ def test_a_page_in_a_restricted_region_is_held_with_the_way_round(bench: Bench) 
 def test_a_lead_without_a_conversation_cannot_go_by_messaging(bench: Bench) -> None:
     bench.funnel([{"stage": "qualified", "event": "QualifiedLead"}], route="business_messaging")
     bench.tell(bench.outcome("qualified"))
-    assert [row.state for row in bench.rows()] == ["refused"]
+    assert bench.states() == [("QualifiedLead", "skipped", "no_conversation")]
     assert bench.meta.sizes == []
+
+
+def test_of_several_funnels_only_those_that_know_the_stage_say_something(bench: Bench) -> None:
+    other = [{"stage": "signed", "event": "Contract"}]
+    add(bench.services, Funnel(position=1, connection="crm", dataset_id="900000000000009", stages=other, options={}))
+    bench.tell(bench.outcome("qualified"), bench.outcome("nonsense"))
+    assert bench.states() == [
+        ("Lead", "accepted", None),
+        (None, "skipped", "unknown_stage"),
+        (None, "skipped", "unknown_stage"),
+    ]
+
+
+def test_a_funnel_that_cannot_be_read_keeps_no_other_back(bench: Bench) -> None:
+    broken = [{"stage": "won", "event": "Purchase", "fixed_value": "many", "currency": "TRY"}, {"event": "Nameless"}]
+    add(bench.services, Funnel(position=1, connection="crm", dataset_id="900000000000009", stages=broken, options={}))
+    bench.tell(bench.outcome("qualified"))
+    assert bench.states() == [("Lead", "accepted", None)]
+
+
+def test_a_lead_that_is_sent_nowhere_is_told_to_no_dataset(bench: Bench) -> None:
+    with Session(bench.services.engine) as session:
+        lead = session.scalars(select(Lead)).one()
+    _read_again(bench, lead, plan=Plan((), (), routed=False))
+    assert bench.rows() == []
