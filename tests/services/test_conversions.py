@@ -54,7 +54,7 @@ def test_workers_are_killed_while_outcomes_are_told(
     new_system: Make, own_postgres: PostgresServer, own_redis: RedisServer
 ) -> None:
     own_postgres.run_sql("CREATE DATABASE told_kills")
-    way = make_way_back(new_system, 90, database_url=own_postgres.url("told_kills"), redis=own_redis, options=SLOWLY)
+    way = make_way_back(new_system, 60, database_url=own_postgres.url("told_kills"), redis=own_redis, options=SLOWLY)
     worker, clock = way.system.start(["worker", "--processes", "2"], ["clock"])
     supervisor = Supervisor([worker, clock])
     kills = {"worker process": worker.kill_child, "all": whole(worker), "sender": sender_of(way, worker)}
@@ -71,7 +71,7 @@ def test_workers_are_killed_while_outcomes_are_told(
 
 
 def test_leadloop_run_is_killed_while_outcomes_are_told(new_system: Make) -> None:
-    way = make_way_back(new_system, 90, options=SLOWLY)
+    way = make_way_back(new_system, 60, options=SLOWLY)
     (run,) = way.system.start(way.system.run())
     supervisor = Supervisor([run])
     kills = {"gunicorn worker": run.kill_child, "all": whole(run), "sender": sender_of(way, run)}
@@ -150,7 +150,7 @@ def test_meta_is_slow_and_loses_answers(new_system: Make) -> None:
 
 def test_postgres_dies_while_events_are_sent(new_system: Make, own_postgres: PostgresServer) -> None:
     own_postgres.run_sql("CREATE DATABASE told_away")
-    way = make_way_back(new_system, 90, database_url=own_postgres.url("told_away"), options=SLOWLY)
+    way = make_way_back(new_system, 60, database_url=own_postgres.url("told_away"), options=SLOWLY)
     worker, clock = way.system.start_connected(own_postgres, ["worker"], ["clock"])
     way.tell(way.leads, *STAGES)
     way.hold()
