@@ -46,7 +46,7 @@ def test_events_are_counted_and_a_full_ad_account_rests_the_dataset_and_no_page(
     assert flow.services.events_graph.send_events(CRM_DATASET_ID, [event], token=token).events == 1
     flow.services.counters.flush()
     lines = flow.client.get("/metrics").text.splitlines()
-    assert 'leadloop_graph_calls_total{code="ok",edge="events",page="other"} 1.0' in lines
+    assert f'leadloop_graph_calls_total{{code="ok",edge="events",page="{CRM_DATASET_ID}"}} 1.0' in lines
     with flow.services.read() as session:
         (lane,) = session.scalars(select(Lane))
     assert (lane.name, lane.hold) == (f"graph:{CRM_DATASET_ID}", False)

@@ -335,8 +335,6 @@ def endless_headers(talk: Talk) -> None:
         (answering(b""), "graph_garbage"),
         (answering({}), "graph_garbage"),
         (answering({"id": "1"}), "graph_garbage"),
-        (answering({"error": {"code": 1}}, status="500 Oops"), "graph_1"),
-        (answering({"error": {"code": 2, "is_transient": True}}, status="503 Oops"), "graph_2"),
     ],
 )
 def test_what_went_out_without_an_answer_may_be_stored(handle: Callable[[Talk], None], code: str) -> None:
@@ -351,6 +349,14 @@ def test_what_went_out_without_an_answer_may_be_stored(handle: Callable[[Talk], 
     assert "Events Manager" in error.action
     verdict = judge(error, attempts=1, added_at=NOON, now=NOON, policy=POLICY)
     assert (verdict.state, verdict.outage) == ("open", True)
+
+
+@pytest.mark.parametrize(("code", "status"), [(1, "500 Oops"), (2, "503 Oops")])
+def test_an_error_in_metas_own_words_is_no_received(code: int, status: str) -> None:
+    with raw_server(answering({"error": {"code": code, "is_transient": True}}, status=status)) as server:
+        error = raised(Client(server.url("")).quickly)
+        assert server.accepted == 1
+    assert (type(error), error.code, error.outage) == (GraphUnavailable, f"graph_{code}", True)
 
 
 def test_what_a_proxy_turns_away_is_not_stored() -> None:
@@ -563,8 +569,6 @@ def test_fewer_than_were_sent_is_told(meta: Meta, through: int, count: int) -> N
         ({"kind": "html", "after": True}, 1),
         ({"kind": "garbage"}, 0),
         ({"kind": "empty", "after": True}, 1),
-        ({"kind": "error", "code": 1, "after": True}, 1),
-        ({"kind": "error", "code": 2, "after": True}, 1),
         ({"kind": "half_body"}, 1),
         ({"kind": "refuse", "after": True}, 1),
         ({"kind": "refuse"}, 0),
