@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from leadloop.emails import email_key
 from store.conversion_models import Outcome
 from store.outcome_subjects import Named, find_subjects
-from store.outcomes import OUTCOME_LANE
+from store.outcomes import OUTCOME_LANE, SOME_WAIT
 from store.sql import Prepared, table_of
 from store.work import FRESH, add_work
 
@@ -44,6 +44,7 @@ def _joined(named: Any) -> Any:
     return changed.returning(_outcome.c.id)
 
 
+_SOME_WAIT = Prepared(lambda _insert, _dialect: select(_outcome.c.id).where(_WAITING).limit(1))
 _JOIN_BY_LEAD = Prepared(_build_by_lead)
 _JOIN_BY_RECORD = Prepared(_build_by_record)
 
@@ -52,6 +53,8 @@ def join_lead(
     session: Session, lead_id: int, *, leadgen_id: str, email: str | None, phone: str | None, now: datetime
 ) -> int:
     """After a lead was read, or found to be unreadable for ever: what waited for it goes on. How many outcomes did."""
+    if not _some_wait(session):
+        return 0
     named = {
         "to_lead": lead_id,
         "of_leadgen_id": leadgen_id,
@@ -65,11 +68,20 @@ def join_lead(
 
 def join_record(session: Session, lead_id: int, *, connection: str, remote_id: str, now: datetime) -> None:
     """After a lead was put into a CRM: what came about that record before goes on."""
+    if not _some_wait(session):
+        return
     named = {"to_lead": lead_id, "of_record": remote_id, "of_connection": connection}
     _go_on(session, _JOIN_BY_RECORD.run(session, named).scalars().all(), now=now)
 
 
 Place = tuple[datetime, int]  # received_at and id of an outcome
+
+
+def _some_wait(session: Session) -> bool:
+    """Whether any outcome waits: asked once in a transaction, in which many leads of a burst are noted."""
+    if SOME_WAIT not in session.info:
+        session.info[SOME_WAIT] = _SOME_WAIT.run(session).first() is not None
+    return bool(session.info[SOME_WAIT])
 
 
 def join_late(

@@ -26,6 +26,7 @@ from store.work import BACKFILL, FRESH, add_work
 
 OUTCOME_LANE = "events:outcomes"  # a kind of lane with threads of its own: nothing that hangs holds up deciding
 MOST_TOGETHER = 1_000
+SOME_WAIT = "outcomes_wait"  # in Session.info: whether some outcome waits for its lead
 KeptState = Literal["joined", "waiting", "refused"]
 
 
@@ -69,6 +70,8 @@ def add_outcomes(
         key = dedup_key(inputs[index])
         is_new = key in new and rows[key] == index
         kept[index] = replace(verdicts[index], outcome_id=ids[key], new=is_new)
+    if any(one.new and one.state == "waiting" for one in kept):
+        session.info[SOME_WAIT] = True
     to_decide = [one.outcome_id for one in kept if one.new and one.state == "joined" and one.outcome_id is not None]
     add_work(session, "outcome", to_decide, OUTCOME_LANE, now=now, priority=FRESH if fresh else BACKFILL)
     return kept

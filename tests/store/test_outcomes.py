@@ -248,3 +248,14 @@ def test_contacts_that_turn_out_to_be_one_become_the_older_and_keep_their_first_
     assert [row.detail for row in list_identities(session, first) if row.kind == "wa_id"] == [click]
     assert find_contacts(session, "email", ["zoe@example.com"]) == {"zoe@example.com": first}
     assert session.get_one(Outcome, verdict.outcome_id).contact_id == first
+
+
+def test_an_outcome_and_its_lead_in_one_transaction_find_each_other(session: Session) -> None:
+    other, lead = add_lead(session, "111"), add_lead(session, "222", email=None, phone=None)
+    join_lead(session, other.id, leadgen_id="111", email=None, phone=None, now=NOW)  # when nothing waited yet
+    lead.state = "waiting"
+    session.flush()
+    (verdict,) = keep(session, outcome({"leadgen_id": "222"}))
+    assert verdict.state == "waiting"
+    assert join_lead(session, lead.id, leadgen_id="222", email=None, phone=None, now=NOW) == 1
+    assert works(session) == [verdict.outcome_id]
