@@ -1,7 +1,8 @@
 """A person's decision to send an event again: which may be, which are meant, and what is changed for it.
 
-What Meta refused or what is held is decided anew by the caller, and takes its row again; what went out without an answer goes
-once more exactly as it was. The time of an event never changes, and what Meta has accepted is never sent again.
+What Meta refused, what is held and what was not to be told is decided anew by the caller, and takes its row again; what went
+out without an answer goes once more exactly as it was. The time of an event never changes, and what Meta has accepted is
+never sent again.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from store.conversion_models import Conversion, Outcome
 from store.conversions import EXPIRED, Draft, Subject, want_sending
 from store.outcome_facts import lock_subject
 
-RETRYABLE = ("unknown", "refused", "held")
+RETRYABLE = ("unknown", "refused", "held", "skipped")
+NEVER_TOLD = ("already_sent", "test_lead")  # reasons for skipping that no other funnel changes
 How = Literal["as_it_was", "anew"]
 Reason = tuple[str, str, str]
 
@@ -28,11 +30,6 @@ _WHY_NOT: dict[str, Reason] = {
     "queued": ("on_its_way", "It waits to be sent.", "If its dataset is held, leadloop work list says why."),
     "sending": ("on_its_way", "It is being sent at this moment.", "Look again in a minute."),
     "expired": EXPIRED,
-    "skipped": (
-        "skipped",
-        "It was not to be told, so there is no event to send.",
-        "Change the funnel if that is wrong: outcomes that come in from then on go by it.",
-    ),
 }
 _TEST: Reason = (
     "test_event",
@@ -68,11 +65,14 @@ def how(row: Conversion) -> How:
     return "as_it_was" if row.state == "unknown" else "anew"
 
 
-def find_retryable(session: Session, dataset_id: str, state: str) -> list[int]:
-    """The ids of a dataset's events in this state (one of RETRYABLE), oldest first."""
+def find_retryable(session: Session, dataset_id: str, state: str, *, now: datetime) -> list[int]:
+    """The ids of a dataset's events in this state (one of RETRYABLE), oldest first. Of the skipped ones those that another
+    funnel may tell and Meta still takes: the others are most of all there ever were."""
     query = select(Conversion.id).where(
         Conversion.dataset_id == dataset_id, Conversion.state == state, Conversion.is_test == false()
     )
+    if state == "skipped":
+        query = query.where(Conversion.code.not_in(NEVER_TOLD), Conversion.deadline_at > now)
     return list(session.scalars(query.order_by(Conversion.id)))
 
 
@@ -103,28 +103,31 @@ def send_as_it_was(session: Session, row: Conversion, *, now: datetime) -> Retri
 
 
 def send_anew(session: Session, row: Conversion, draft: Draft, *, now: datetime) -> Retried:
-    """Put what was decided anew in its place, under the same id and with the same time."""
+    """Put what was decided anew in its place, under the same id and with the same time. What was skipped had no id yet."""
+    event_id = row.event_id or draft.event_id
     other = None
-    if draft.event_name != row.event_name:
+    if event_id is not None:
         other = session.scalar(
             select(Conversion.id).where(
+                Conversion.id != row.id,
                 Conversion.dataset_id == row.dataset_id,
-                Conversion.event_id == row.event_id,
+                Conversion.event_id == event_id,
                 Conversion.event_name == draft.event_name,
             )
         )
     if other is not None:
         reason = (
             "decided_elsewhere",
-            f"The funnel has another name for this stage by now, and conversion {other} is the event of that name.",
+            f"By the funnel as it is now, conversion {other} is the event of this stage.",
             f"See leadloop conversions show {other}.",
         )
         return Retried(row.id, row.state, row.event_name, row.dataset_id, reason=reason)
     row.connection, row.route, row.stage = draft.connection, draft.route, draft.stage
     row.event_name, row.deadline_at, row.state = draft.event_name or row.event_name, draft.deadline_at, draft.state
+    row.event_id = event_id
     row.code, row.message, row.action = draft.reason or (None, None, None)
     row.warnings = [dict(one) for one in draft.warnings]
-    row.payload = None if draft.payload is None else _with_id(draft.payload, row.event_id)
+    row.payload = None if draft.payload is None else _with_id(draft.payload, event_id)
     row.answer = row.fbtrace_id = None
     row.settled_at = None if draft.state == "queued" else now
     return _go(session, row, now) if draft.state == "queued" else _taken_up(row)

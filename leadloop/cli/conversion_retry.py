@@ -42,9 +42,9 @@ def retry(
 ) -> None:
     """Send events to Meta again, under the same event ids and with the times at which it happened.
 
-    [b]refused[/] and [b]held[/]: Meta was not told. They are decided anew, so that a mended funnel or consent applies, and
-    checked anew. [b]unknown[/]: they go once more exactly as they went, and Meta may count them twice: look in Events
-    Manager first. What Meta has accepted is never sent again, and what is too old for it cannot be.
+    [b]refused[/], [b]held[/] and [b]skipped[/]: Meta was not told. They are decided anew, so that a mended funnel or consent
+    applies, and checked anew. [b]unknown[/]: they go once more exactly as they went, and Meta may count them twice: look in
+    Events Manager first. What Meta has accepted is never sent again, and what is too old for it cannot be.
 
     Exit code 1 when there were some and none is sent.
     """
@@ -66,7 +66,7 @@ def retry(
 def _choose(services: Services, ids: Sequence[int], dataset_id: str | None, state: str | None) -> list[int]:
     with services.read() as session:
         if dataset_id is not None and state is not None:
-            return find_retryable(session, dataset_id, state)
+            return find_retryable(session, dataset_id, state, now=services.now())
         known = set(session.scalars(select(Conversion.id).where(Conversion.id.in_(ids))))
     for one in ids:
         if one not in known:

@@ -50,7 +50,7 @@ STATES: Mapping[str, StateWords] = MappingProxyType(
         "skipped": StateWords(
             "Meta is not to be told: the funnel says so, or it was told of the stage already.",
             "Keeps it, so that you see why.",
-            "Change the funnel if that is wrong.",
+            "If that is wrong: change the funnel, then leadloop conversions retry ID.",
         ),
         "unknown": StateWords(
             "It went out, and no answer came that tells whether Meta has it.",
