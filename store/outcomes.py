@@ -114,7 +114,7 @@ def dedup_key(given: OutcomeInput) -> str:
         _value(given),
         given.connection,
         given.stage,
-        given.occurred_at.isoformat(),
+        (given.said_at or given.occurred_at).isoformat(),
         None if given.value is None else str(given.value.normalize()),
         given.currency,
         given.order_id,

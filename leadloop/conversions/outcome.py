@@ -47,7 +47,10 @@ _WRITE_MOMENT = "write it like 2026-11-22T10:15:00Z or 2026-11-22T13:15:00+03:00
 
 @dataclass(frozen=True)
 class OutcomeInput:
-    """What a caller says happened, checked. `lead_value` is normalised: digits, the CRM's id, an address, E.164."""
+    """What a caller says happened, checked. `lead_value` is normalised: digits, the CRM's id, an address, E.164.
+
+    `said_at` is the time as it was sent, where the caller's clock was ahead: the same notice is the same whenever it is read.
+    """
 
     lead_key: LeadKey
     lead_value: str = field(repr=False)
@@ -58,6 +61,7 @@ class OutcomeInput:
     order_id: str | None = None
     connection: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    said_at: datetime | None = None
 
 
 class OutcomeInvalid(ValueError):
@@ -89,7 +93,8 @@ def read_outcome(data: object, *, now: datetime) -> OutcomeInput:
     if errors:
         raise OutcomeInvalid(errors)
     lead_key, lead_value = loaded.pop("lead")
-    loaded["occurred_at"] = min(loaded["occurred_at"], now)
+    if loaded["occurred_at"] > now:
+        loaded |= {"occurred_at": now, "said_at": loaded["occurred_at"]}
     loaded["fields"] = loaded["fields"] or {}
     return OutcomeInput(lead_key=lead_key, lead_value=lead_value, **loaded)
 

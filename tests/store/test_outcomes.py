@@ -50,6 +50,20 @@ def works(session: Session) -> list[int]:
     return list(session.scalars(select(Work.subject_id).where(Work.kind == "outcome").order_by(Work.subject_id)))
 
 
+def test_the_same_notice_of_a_clock_that_is_ahead_is_one(session: Session) -> None:
+    add_lead(session, "222")
+    ahead = {
+        "lead": {"leadgen_id": "222"},
+        "stage": "qualified",
+        "occurred_at": (NOW + timedelta(seconds=40)).isoformat(),
+    }
+    for later_s in (0, 7, 90):
+        now = NOW + timedelta(seconds=later_s)
+        add_outcomes(session, [read_outcome(ahead, now=now)], source="api", now=now)
+    (row,) = session.scalars(select(Outcome))
+    assert row.occurred_at == NOW
+
+
 @pytest.mark.parametrize("named", [{"leadgen_id": "222"}, {"email": "Zoe@example.com"}, {"phone": "+905321234567"}])
 def test_a_known_lead_is_found_by_each_of_its_names(session: Session, named: dict[str, Any]) -> None:
     lead = add_lead(session, "222")
