@@ -17,7 +17,16 @@ from store.outcome_facts import ContactFacts, LeadFacts
 
 CHANNEL_KINDS: Mapping[str, Channel] = {"wa_id": "whatsapp", "psid": "messenger", "igsid": "instagram"}
 _NO = frozenset({"false", "no", "0"})
-_OWN_KEYS = (*HASHED, *PLAIN, "fbclid")  # of an outcome's fields, those that are Meta's own names of user_data
+# Meta's ids of the lead and of the chat are what Meta gave us and no caller's to say: it checks them, and one that is not
+# true has it refuse the event, or credits another ad. Facts §5.2, §6.4.
+_METAS_OWN = frozenset(
+    str.split("lead_id page_id page_scoped_user_id ctwa_clid ig_account_id ig_sid whatsapp_business_account_id")
+)
+_OWN_KEYS = (
+    *HASHED,
+    *(name for name in PLAIN if name not in _METAS_OWN),
+    "fbclid",
+)  # what an outcome's fields may tell
 
 
 def describe_person(

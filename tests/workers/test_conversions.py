@@ -345,6 +345,20 @@ def test_a_conversation_is_told_by_the_ids_of_its_channel(
     assert "ph" in event["user_data"]
 
 
+@pytest.mark.parametrize("route", ["conversion_leads", "business_messaging"])
+def test_a_caller_cannot_say_which_chat_or_lead_it_was(bench: Bench, route: str) -> None:
+    bench.funnel([{"stage": "qualified", "event": "QualifiedLead"}], connection="*", route=route)
+    known = [IdentityInput("psid", "3000000000000001", "200000000000001"), IdentityInput("phone", "+905559876543")]
+    bench.services.writer.write(lambda session: keep_contact(session, known, now=bench.clock()) and None)
+    said = {"lead_id": "111111111111111", "ctwa_clid": "invented", "page_id": "5", "ig_sid": "6"}
+    said |= {"fbp": "fb.1.1788622000456.1098"}
+    bench.tell(bench.outcome("qualified", fields=said) | {"lead": {"phone": "+905559876543"}, "connection": None})
+    (event,) = bench.meta.stored
+    assert event["user_data"].keys() & {"lead_id", "ctwa_clid", "ig_sid"} == set()
+    assert event["user_data"].get("page_id") == ("200000000000001" if route == "business_messaging" else None)
+    assert event["user_data"]["fbp"] == said["fbp"]
+
+
 def test_a_page_in_a_restricted_region_is_held_with_the_way_round(bench: Bench) -> None:
     stages = [{"stage": "qualified", "event": "QualifiedLead"}]
     bench.funnel(stages, connection="*", route="business_messaging")
