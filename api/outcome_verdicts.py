@@ -15,6 +15,9 @@ from store.outcomes import MOST_TOGETHER, KeptOutcome
 Verdict = dict[str, Any]  # the JSON of api/conversion_shapes.py, OutcomeVerdict
 MOST_ERRORS = 20  # told of one outcome
 _REPEATED = "The same outcome was kept before: nothing is done twice."
+_BEFORE_LEAD = (
+    "occurred_at is not later than the lead itself, so that Meta is not told: give the time at which the stage changed."
+)
 _UNREAD = "Kept. It goes on once the lead has been read from Meta."
 _UNKNOWN = "Kept. It is joined to its lead when that comes."
 
@@ -95,7 +98,9 @@ def _verdict(index: int, given: OutcomeInput, kept: KeptOutcome, *, is_list: boo
         return _invalid(index, [(kept.field, _sentence(str(kept.fault)))], is_list=is_list)
     named = given.lead_value if given.lead_key == "leadgen_id" else None
     found: Verdict = _blank(index) | {"outcome_id": kept.outcome_id, "leadgen_id": kept.leadgen_id or named}
-    found["warning"] = f"The stage {kept.doubt}" if kept.doubt is not None else None
+    found["warning"] = (
+        f"The stage {kept.doubt}" if kept.doubt is not None else _BEFORE_LEAD if kept.before_lead else None
+    )
     if not kept.new:
         return found | {"status": "repeated", "message": _REPEATED}
     if kept.state == "waiting":

@@ -14,7 +14,8 @@ from store.contacts import find_contacts
 from store.models import Connection, Delivery, Lead
 
 _SHOWN = 5  # leads named when an address fits several
-_LeadRow = tuple[int, str, bool, datetime]  # id, leadgen_id, whether it has been read (or never will be), when it came
+# id, leadgen_id, whether it has been read (or never will be), when it came, when its form was sent
+_LeadRow = tuple[int, str, bool, datetime, datetime | None]
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,15 @@ class Named:
 class Subject:
     """Whom an outcome is about, so far as that is known. A lead counts once it has been read, or never will be.
 
-    `unread_id`: the lead that it is about, while that is still to be read. `refused`: the code, the field and what is wrong
-    with the way it is named.
+    `unread_id`: the lead that it is about, while that is still to be read. `created_at`: when the form of the known lead was
+    sent. `refused`: the code, the field and what is wrong with the way it is named.
     """
 
     lead_id: int | None = None
     contact_id: int | None = None
     leadgen_id: str | None = None
     unread_id: int | None = None
+    created_at: datetime | None = None
     refused: tuple[str, str, Fault] | None = None
 
     @property
@@ -74,10 +76,11 @@ def find_subjects(session: Session, named: Sequence[Named]) -> list[Subject]:
 def _leads_by(session: Session, column: Any, values: Iterable[str] | None) -> dict[str, list[_LeadRow]]:
     if not values:
         return {}
-    query = select(column, Lead.id, Lead.leadgen_id, Lead.state, Lead.received_at).where(column.in_(list(values)))
+    query = select(column, Lead.id, Lead.leadgen_id, Lead.state, Lead.received_at, Lead.created_at)
+    query = query.where(column.in_(list(values))).order_by(Lead.id)
     found: dict[str, list[_LeadRow]] = {}
-    for value, lead_id, leadgen_id, state, received_at in session.execute(query.order_by(Lead.id)):
-        found.setdefault(value, []).append((lead_id, leadgen_id, state != "waiting", received_at))
+    for value, lead_id, leadgen_id, state, received_at, created_at in session.execute(query):
+        found.setdefault(value, []).append((lead_id, leadgen_id, state != "waiting", received_at, created_at))
     return found
 
 
@@ -85,15 +88,15 @@ def _leads_by_record(session: Session, ids: Iterable[str] | None) -> dict[tuple[
     if not ids:
         return {}
     query = (
-        select(Connection.name, Delivery.remote_id, Lead.id, Lead.leadgen_id, Lead.received_at)
+        select(Connection.name, Delivery.remote_id, Lead.id, Lead.leadgen_id, Lead.received_at, Lead.created_at)
         .join(Connection, Connection.id == Delivery.connection_id)
         .join(Lead, Lead.id == Delivery.lead_id)
         .where(Delivery.remote_id.in_(list(ids)))
         .order_by(Lead.received_at, Lead.id)
     )
     found: dict[tuple[str, str], list[_LeadRow]] = {}
-    for name, remote_id, lead_id, leadgen_id, received_at in session.execute(query):
-        found.setdefault((name, str(remote_id)), []).append((lead_id, leadgen_id, True, received_at))
+    for name, remote_id, lead_id, leadgen_id, received_at, created_at in session.execute(query):
+        found.setdefault((name, str(remote_id)), []).append((lead_id, leadgen_id, True, received_at, created_at))
     return found
 
 
@@ -104,13 +107,13 @@ def _subject_of_record(session: Session, one: Named, records: dict[tuple[str, st
     if not rows:
         return Subject(contact_id=find_contacts(session, "crm", [one.value], scope=connection).get(one.value))
     by_then = [row for row in rows if row[3] <= one.occurred_at]
-    lead_id, leadgen_id, _is_read, _at = (by_then or rows[:1])[-1]
-    return Subject(lead_id, None, leadgen_id)
+    lead_id, leadgen_id, _is_read, _at, created_at = (by_then or rows[:1])[-1]
+    return Subject(lead_id, None, leadgen_id, created_at=created_at)
 
 
 def _subject_of(one: Named, rows: list[_LeadRow], contact_id: int | None) -> Subject:
     if len(rows) > 1:
-        names = ", ".join(leadgen_id for _id, leadgen_id, _is_read, _at in rows[:_SHOWN])
+        names = ", ".join(row[1] for row in rows[:_SHOWN])
         more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
         mend = "name the one that is meant by its leadgen_id, or by its crm_id"
         return Subject(
@@ -118,5 +121,7 @@ def _subject_of(one: Named, rows: list[_LeadRow], contact_id: int | None) -> Sub
         )
     if not rows:
         return Subject(contact_id=contact_id)
-    lead_id, leadgen_id, is_read, _at = rows[0]
-    return Subject(lead_id if is_read else None, contact_id, leadgen_id, unread_id=None if is_read else lead_id)
+    lead_id, leadgen_id, is_read, _at, created_at = rows[0]
+    if not is_read:
+        return Subject(None, contact_id, leadgen_id, unread_id=lead_id)
+    return Subject(lead_id, contact_id, leadgen_id, created_at=created_at)

@@ -36,7 +36,7 @@ class KeptOutcome:
 
     `state` "joined": its lead or contact is known; "waiting": kept, and joined when the lead has been read; "refused": not
     kept, for `code` and `fault`, which then say what is wrong and with which field. `new` False: the same was kept before.
-    `doubt`: kept, and still nothing will follow from it.
+    `doubt`: kept, and still nothing will follow from it. `before_lead`: likewise, as it happened before its lead came.
     """
 
     state: KeptState
@@ -49,6 +49,7 @@ class KeptOutcome:
     field: str = ""
     fault: Fault | None = None
     doubt: Fault | None = None
+    before_lead: bool = False
 
 
 def add_outcomes(
@@ -94,9 +95,15 @@ def check_outcomes(session: Session, inputs: Sequence[OutcomeInput]) -> list[Kep
                 lead_id=subject.lead_id,
                 contact_id=subject.contact_id,
                 doubt=doubts.doubt(given, subject.lead_id),
+                before_lead=_is_before(given.occurred_at, subject.created_at),
             )
         )
     return verdicts
+
+
+def _is_before(occurred_at: datetime, created_at: datetime | None) -> bool:
+    """By whole seconds, as Meta has both: facts §1.4."""
+    return created_at is not None and int(occurred_at.timestamp()) <= int(created_at.timestamp())
 
 
 def _named(given: OutcomeInput) -> Named:

@@ -25,6 +25,7 @@ from store.outcome_lists import find_known_keys
 from store.outcomes import MOST_TOGETHER, KeptOutcome, add_outcomes, check_outcomes, dedup_key
 
 MOST_SHOWN = 50  # mistakes
+MOST_EARLY = 10  # rows that are named although they are kept
 SOURCE = "import"
 _STAGE_UNKNOWN = "or keep it as history with --keep-unknown-stages"
 
@@ -44,9 +45,9 @@ class How:
 class Report:
     """What was found in a file and what became of it. `rows` counts those that are not blank, without the header.
 
-    `imported`, `already_there`, `waiting` (for their lead), `joined`, `too_old` (for Meta to be told), `unknown_stages` and
-    `at_noon` (dates without an hour) are of the rows that are kept; in a dry run, of those that would be. `unread`: the
-    file could not be read to its end.
+    `imported`, `already_there`, `waiting` (for their lead), `joined`, `too_old` (for Meta to be told), `before_lead` (likewise;
+    `early_rows` are the first of them), `unknown_stages` and `at_noon` (dates without an hour) are of the rows that are kept;
+    in a dry run, of those that would be. `unread`: the file could not be read to its end.
     """
 
     rows: int = 0
@@ -56,6 +57,8 @@ class Report:
     waiting: int = 0
     joined: int = 0
     too_old: int = 0
+    before_lead: int = 0
+    early_rows: list[int] = field(default_factory=list)
     unknown_stages: int = 0
     at_noon: int = 0
     kept: bool = False
@@ -271,7 +274,11 @@ def _count(
         report.joined += verdict.state == "joined"
         report.unknown_stages += verdict.doubt is not None
         report.at_noon += one.at_noon
-        report.too_old += _is_too_old(session, one.outcome, routes, now)
+        too_old = _is_too_old(session, one.outcome, routes, now)
+        report.too_old += too_old
+        if verdict.before_lead and not too_old:
+            report.before_lead += 1
+            report.early_rows += [one.row][: MOST_EARLY - len(report.early_rows)]
 
 
 def _is_too_old(session: Session, outcome: OutcomeInput, routes: dict[str | None, set[Route]], now: datetime) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import rich_click as click
 
-from leadloop.cli.outcome_import import How, Report
+from leadloop.cli.outcome_import import MOST_EARLY, How, Report
 from leadloop.outcome_files.encodings import shown_encoding
 from leadloop.outcome_files.mistakes import Mistake
 from leadloop.outcome_files.rows import DELIMITER_WORDS, RowFile
@@ -25,6 +25,7 @@ def report_json(report: Report, how: How, *, file: str) -> dict[str, Any]:
         "waiting": report.waiting,
         "joined": report.joined,
         "too_old": report.too_old,
+        "before_lead": report.before_lead,
         "unknown_stages": report.unknown_stages,
         "at_noon": report.at_noon,
         "mistakes": [
@@ -74,6 +75,9 @@ def _remarks(report: Report, how: How) -> Iterator[str]:
         yield f"Waiting for their lead: {report.waiting:,}. They are joined when it comes."
     if report.too_old:
         yield f"Too old for Meta to be told: {report.too_old:,}. They are history only."
+    if report.before_lead:
+        rows = ", ".join(map(str, report.early_rows)) + ("" if report.before_lead <= MOST_EARLY else ", …")
+        yield f"Not later than their lead: {report.before_lead:,} (in rows {rows}). They are history only: see occurred_at."
     if report.unknown_stages:
         yield f"Of a stage that no funnel knows: {report.unknown_stages:,}. They are history only."
     if report.at_noon and how.choices.zone is not None:

@@ -105,6 +105,15 @@ def test_one_outcome_is_kept_and_the_verdict_is_the_answer(services, post, confi
     assert services.bell.rings == 1
 
 
+@pytest.mark.parametrize(("seconds", "warned"), [(-3600, True), (0, True), (0.9, True), (1, False)])
+def test_what_is_not_later_than_its_lead_is_kept_with_a_warning(services, post, configured, seconds, warned):
+    with services.read() as session:
+        created_at = session.scalars(select(Lead.created_at)).one().replace(microsecond=0)
+    told = verdict(post(outcome(occurred_at=(created_at + timedelta(seconds=seconds)).isoformat())))
+    assert told["status"] == "accepted"
+    assert ("not later than the lead" in (told["warning"] or "")) is warned
+
+
 @on_both
 def test_each_of_a_list_has_its_verdict_and_a_bad_one_costs_the_others_nothing(services, post, configured):
     add(services, Lead(leadgen_id="333", page_id="111", received_at=NOW))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from lead_rows import make_lead, on_sqlite
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
 import leadloop.cli
@@ -19,7 +19,7 @@ import leadloop.cli.services
 from leadloop.cli import cli
 from leadloop.settings import Settings
 from store.conversion_models import Conversion, Outcome
-from store.models import Connection, Delivery, Funnel, Work
+from store.models import Connection, Delivery, Funnel, Lead, Work
 from store.outcomes import OUTCOME_LANE
 from store.work import BACKFILL
 
@@ -194,6 +194,22 @@ def test_what_is_too_old_for_meta_is_history_and_counted_by_the_funnels_of_its_c
     done = run(body)
     assert "Imported 8;" in done.stdout
     assert "Too old for Meta to be told: 4." in done.stdout  # crm: 8, 61, 63 days; shop: 63
+
+
+@on_sqlite
+def test_what_is_not_later_than_its_lead_is_counted_and_its_rows_are_named(run: Run, database: Engine) -> None:
+    with Session(database) as session, session.begin():
+        session.execute(update(Lead).values(created_at=NOW - timedelta(hours=2)))
+    body = (
+        f"{HEADER}\n{good(hours=1)}\n{good(hours=2)}\n{good(hours=3)}\n999,,won,{at(hours=3)},5,TRY\n{good(days=63)}\n"
+    )
+    dry = told(run(body, "--dry-run", "--json"))
+    assert (dry["imported"], dry["before_lead"], dry["too_old"]) == (5, 2, 1)
+    done = run(body)
+    assert "Imported 5;" in done.stdout
+    assert "Not later than their lead: 2 (in rows 3, 4)." in done.stdout
+    many = run(f"{HEADER}\n" + "".join(f"{good(hours=3, seconds=one)}\n" for one in range(12)))
+    assert "Not later than their lead: 12 (in rows 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …)." in many.stdout
 
 
 @on_sqlite
