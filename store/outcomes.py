@@ -36,7 +36,8 @@ class KeptOutcome:
 
     `state` "joined": its lead or contact is known; "waiting": kept, and joined when the lead has been read; "refused": not
     kept, for `code` and `fault`, which then say what is wrong and with which field. `new` False: the same was kept before.
-    `doubt`: kept, and still nothing will follow from it. `before_lead`: likewise, as it happened before its lead came.
+    `doubt`: kept, and still nothing will follow from it. `before_lead`: likewise, as it happened before its lead came
+    (that of a person who also wrote may be told as a message).
     """
 
     state: KeptState
@@ -95,7 +96,7 @@ def check_outcomes(session: Session, inputs: Sequence[OutcomeInput]) -> list[Kep
                 lead_id=subject.lead_id,
                 contact_id=subject.contact_id,
                 doubt=doubts.doubt(given, subject.lead_id),
-                before_lead=_is_before(given.occurred_at, subject.created_at),
+                before_lead=subject.contact_id is None and _is_before(given.occurred_at, subject.created_at),
             )
         )
     return verdicts

@@ -104,7 +104,7 @@ def tell(
         event,
         now=now,
         page_country=person.page_country,
-        lead_created_at=person.lead_created_at,
+        lead_created_at=None if messaging else person.lead_created_at,  # such an event does not name the lead
         lead_id=person.lead_id,
         consent=person.consent,
     )

@@ -359,6 +359,18 @@ def test_a_caller_cannot_say_which_chat_or_lead_it_was(bench: Bench, route: str)
     assert event["user_data"]["fbp"] == said["fbp"]
 
 
+def test_what_happened_in_a_chat_may_be_earlier_than_a_form_that_the_person_sent_later(bench: Bench) -> None:
+    bench.funnel([{"stage": "qualified", "event": "QualifiedLead"}], connection="*", route="business_messaging")
+    known = [IdentityInput("psid", "3000000000000001", "200000000000001"), IdentityInput("email", "zoe@example.com")]
+    bench.services.writer.write(lambda session: keep_contact(session, known, now=bench.clock()) and None)
+    with Session(bench.services.engine) as session:
+        created_at = session.scalars(select(Lead.created_at)).one()
+    assert created_at is not None
+    before = bench.outcome("qualified") | {"lead": {"email": "zoe@example.com"}, "connection": None}
+    bench.tell(before | {"occurred_at": (created_at - timedelta(days=1)).isoformat()})
+    assert bench.states() == [("QualifiedLead", "accepted", None)]
+
+
 def test_a_page_in_a_restricted_region_is_held_with_the_way_round(bench: Bench) -> None:
     stages = [{"stage": "qualified", "event": "QualifiedLead"}]
     bench.funnel(stages, connection="*", route="business_messaging")
