@@ -26,8 +26,8 @@ from store.conversions import Subject
 from store.datasets import find_token, to_serve
 from store.funnels import ANY, ConfiguredFunnel, read_funnels
 from store.leads import LeadFilter, find_lead, list_leads
-from store.outcome_facts import LeadFacts, read_contact_facts, read_lead_facts
-from store.outcome_people import CHANNEL_KINDS, describe_person
+from store.outcome_facts import LeadFacts, list_wishes, read_contact_facts, read_lead_facts
+from store.outcome_people import CHANNEL_KINDS, describe_person, last_wishes
 
 OUR_NAME = "leadloop"
 LOOKED_AT = 500  # identities, the newest; most who write on WhatsApp did not click on an ad
@@ -193,15 +193,21 @@ def _prepare(session: Session, services: Services, asked: AskedTest) -> _Prepare
     configured = _find_funnel(session, asked, () if lead is None else lead.crms)
     funnel = configured.funnel
     decision = decide_trial(funnel, asked.event_name, channel=asked.channel, now=now)
+    subject = Subject(None if lead is None else lead.id, contact_id)
     person = describe_person(
-        lead, contact, fields={}, at=now, route=funnel.route, consents=funnel.consent, channel=asked.channel
+        lead,
+        contact,
+        fields=last_wishes(list_wishes(session, subject)),
+        at=now,
+        route=funnel.route,
+        consents=funnel.consent,
+        channel=asked.channel,
     )
     source_name = OUR_NAME if configured.connection == ANY else configured.connection
     told = tell(funnel, decision, person, order_id=None, source_name=source_name, now=now)
     if told.payload is None or told.state != "queued":
         code, message, action = told.reason or ("", "", "")
         raise NoTestEvent(f"Nothing was sent: {message}", code=code, action=action)
-    subject = Subject(None if lead is None else lead.id, contact_id)
     return _Prepared(subject, configured, told, str(decision.event_name), decision.occurred_at, token)
 
 

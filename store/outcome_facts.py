@@ -1,11 +1,11 @@
 """What is known of an outcome's lead or contact when it is decided what Meta is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, String, cast, or_, select
 from sqlalchemy.orm import Session
 
 from store.contacts import list_identities
@@ -86,6 +86,22 @@ def lock_subject(session: Session, subject: Subject) -> None:
 
 def _is(column: Any, value: int | None) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value  # type: ignore[no-any-return]  # columns are typed Any here
+
+
+WISHES = ("consent", "opt_out")  # of an outcome's fields, those that are the person's own word
+
+
+def list_wishes(session: Session, subject: Subject) -> list[Mapping[str, Any]]:
+    """The fields of all outcomes of the same lead or contact that say something of consent or opting out, in the order in
+    which they happened."""
+    mine = [Outcome.lead_id == subject.lead_id] if subject.lead_id is not None else []
+    if subject.contact_id is not None:
+        mine.append(Outcome.contact_id == subject.contact_id)
+    if not mine:
+        return []
+    text = cast(Outcome.fields, String)
+    query = select(Outcome.fields).where(or_(*mine), or_(*(text.contains(f'"{name}"') for name in WISHES)))
+    return list(session.scalars(query.order_by(Outcome.occurred_at, Outcome.id)))
 
 
 def read_lead_facts(session: Session, lead_id: int) -> LeadFacts:

@@ -3,7 +3,7 @@
 It stands here and not with the workers, since a test event is made of the same people as every other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,10 @@ from leadloop.conversions.routes import Channel
 from leadloop.conversions.telling import Person
 from leadloop.lead_reading import card_from_row
 from leadloop.leads import LeadCard
-from store.outcome_facts import ContactFacts, LeadFacts
+from store.outcome_facts import WISHES, ContactFacts, LeadFacts
 
 CHANNEL_KINDS: Mapping[str, Channel] = {"wa_id": "whatsapp", "psid": "messenger", "igsid": "instagram"}
+_YES = frozenset({"true", "yes", "1"})
 _NO = frozenset({"false", "no", "0"})
 # Meta's ids of the lead and of the chat are what Meta gave us and no caller's to say: it checks them, and one that is not
 # true has it refuse the event, or credits another ad. Facts §5.2, §6.4.
@@ -27,6 +28,19 @@ _OWN_KEYS = (
     *(name for name in PLAIN if name not in _METAS_OWN),
     "fbclid",
 )  # what an outcome's fields may tell
+
+
+def last_wishes(told: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """What a person said last of consent and of opting out. `told`: fields of outcomes, in the order in which they happened.
+
+    A word holds until there is another one: who took back the consent has not given it again by being silent.
+    """
+    wishes: dict[str, bool] = {}
+    for fields in told:
+        for name in WISHES:
+            if _is_yes(fields.get(name)) or _is_no(fields.get(name)):
+                wishes[name] = _is_yes(fields[name])
+    return wishes
 
 
 def describe_person(
@@ -113,7 +127,7 @@ def _has_consented(card: LeadCard | None, wanted: tuple[str, ...]) -> bool:
 
 
 def _is_yes(value: Any) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "yes", "1"))
+    return value is True or (isinstance(value, str) and value.strip().lower() in _YES)
 
 
 def _is_no(value: Any) -> bool:

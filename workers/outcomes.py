@@ -24,11 +24,12 @@ from store.leads import StoryLine, add_story
 from store.outcome_facts import (
     ContactFacts,
     LeadFacts,
+    list_wishes,
     lock_undecided,
     read_contact_facts,
     read_lead_facts,
 )
-from store.outcome_people import describe_person
+from store.outcome_people import describe_person, last_wishes
 from store.work import WorkItem, add_work
 from workers.jobs import Effect
 
@@ -90,6 +91,13 @@ class Earlier:
         self._session = session
         self._subject = subject
         self._known: dict[tuple[str, str | None], list[Past]] = {}
+        self._wishes: dict[str, bool] | None = None
+
+    def wishes(self) -> dict[str, bool]:
+        """What the person has said last of consent and of opting out, whenever that was."""
+        if self._wishes is None:
+            self._wishes = last_wishes(list_wishes(self._session, self._subject))
+        return self._wishes
 
     def read(self, dataset_id: str, order_id: str | None) -> list[Past]:
         key = dataset_id, order_id
@@ -148,7 +156,7 @@ def open_case(
     person = describe_person(
         lead,
         contact,
-        fields=outcome.fields,
+        fields=outcome.fields | earlier.wishes(),
         at=outcome.occurred_at,
         route=funnel.route,
         consents=funnel.consent,

@@ -203,6 +203,15 @@ def test_what_the_linter_refuses_is_not_sent(run: Run, lead: str, flow: Flow) ->
     assert at_meta(flow) == []
 
 
+def test_nobody_who_has_taken_back_the_consent_is_told_of(run: Run, lead: str, flow: Flow) -> None:
+    now = flow.services.now()
+    said = {"lead": {"leadgen_id": lead}, "stage": "lost", "occurred_at": now.isoformat(), "fields": {"consent": False}}
+    flow.services.writer.write(lambda s: add_outcomes(s, [read_outcome(said, now=now)], source="api", now=now) and None)
+    done = run("--lead", lead)
+    assert (done.exit_code, "has not consented" in " ".join(done.output.split())) == (1, True)
+    assert at_meta(flow) == []
+
+
 def test_metas_test_lead_is_nobody(flow: Flow, run: Run, lead: str) -> None:
     with Session(flow.services.engine) as session, session.begin():
         session.execute(update(Lead).values(is_test=True))

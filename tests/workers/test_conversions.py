@@ -112,6 +112,34 @@ def test_consent_that_was_not_given_holds_everything_back(bench: Bench) -> None:
     assert bench.meta.sizes == []
 
 
+def test_consent_that_was_taken_back_stays_so_until_it_is_given_again(bench: Bench) -> None:
+    bench.tell(bench.outcome("qualified", fields={"consent": "no"}))
+    bench.clock.forward(minutes=1)
+    bench.tell(bench.outcome("demo", fields={"consent": "perhaps"}))
+    assert [code for _name, _state, code in bench.states()] == ["no_consent", "no_consent"]
+    bench.clock.forward(minutes=1)
+    bench.tell(bench.outcome("won", value="9.00", currency="EUR", fields={"consent": True}))
+    assert bench.meta.names() == ["Purchase"]
+
+
+def test_an_outcome_that_comes_late_is_not_told_against_what_the_person_said_since(bench: Bench) -> None:
+    late = bench.outcome("qualified")
+    bench.clock.forward(minutes=1)
+    bench.tell(bench.outcome("lost", fields={"consent": False, "opt_out": True}))
+    bench.tell(late)
+    assert ("Lead", "refused", "no_consent") in bench.states()
+    assert bench.meta.sizes == []
+
+
+def test_who_has_opted_out_is_told_for_attribution_alone_from_then_on(bench: Bench) -> None:
+    bench.tell(bench.outcome("qualified", fields={"opt_out": True}))
+    bench.clock.forward(minutes=1)
+    bench.tell(bench.outcome("demo"))
+    bench.clock.forward(minutes=1)
+    bench.tell(bench.outcome("won", value="9.00", currency="EUR", fields={"opt_out": False}))
+    assert [event.get("opt_out") for event in bench.meta.stored] == [True, True, None]
+
+
 def test_a_test_lead_is_never_told(bench: Bench) -> None:
     add(bench.services, make_lead("444444444444444", bench.clock() - timedelta(hours=1), is_test=True))
     bench.tell(bench.outcome("qualified", "444444444444444"))
