@@ -152,6 +152,28 @@ def forget_skipped(session: Session, outcome_ids: Iterable[int]) -> None:
     session.execute(gone.execution_options(synchronize_session=False))
 
 
+NO_CONSENT = (
+    "no_consent",
+    "The person took back the consent before it was sent.",
+    "Do not send it; a consent that is given again is a new outcome.",
+)
+
+
+def withdraw(session: Session, subject: Subject, *, now: datetime) -> int:
+    """Refuse what is still to be sent about somebody who no longer consents; how many. What is under way cannot be recalled."""
+    mine = [Conversion.lead_id == subject.lead_id] if subject.lead_id is not None else []
+    if subject.contact_id is not None:
+        mine.append(Conversion.contact_id == subject.contact_id)
+    code, message, action = NO_CONSENT
+    change = (
+        update(Conversion)
+        .where(or_(*mine), Conversion.state.in_(("queued", "held")), Conversion.is_test.is_(False))
+        .values(state="refused", code=code, message=message, action=action, settled_at=now)
+    )
+    changed = session.execute(change.execution_options(synchronize_session=False))
+    return int(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult: the statement is an UPDATE
+
+
 def want_sending(session: Session, dataset_ids: Iterable[str], *, now: datetime, priority: int = FRESH) -> None:
     """Have the queued events of these datasets sent: one row of work for each dataset, so that they go together."""
     names = sorted(set(dataset_ids))

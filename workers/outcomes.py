@@ -18,7 +18,7 @@ from leadloop.conversions.telling import Person, tell
 from leadloop.logs import get_logger
 from leadloop.ports import Services
 from store.conversion_models import Outcome
-from store.conversions import Draft, Subject, forget_skipped, put_conversion, read_past, want_sending
+from store.conversions import Draft, Subject, forget_skipped, put_conversion, read_past, want_sending, withdraw
 from store.funnels import ANY, ConfiguredFunnel, doubt_stage, funnels_for, read_adapters, read_funnels
 from store.leads import StoryLine, add_story
 from store.outcome_facts import (
@@ -58,6 +58,8 @@ def _decide_all(
     contact = None if subject.contact_id is None else read_contact_facts(session, subject.contact_id)
     forget_skipped(session, [outcome.id for outcome in outcomes])
     earlier = Earlier(session, subject)
+    if earlier.wishes().get("consent") is False:
+        withdraw(session, subject, now=now)
     queued: set[str] = set()
     for outcome in outcomes:
         states = []

@@ -140,6 +140,16 @@ def test_who_has_opted_out_is_told_for_attribution_alone_from_then_on(bench: Ben
     assert [event.get("opt_out") for event in bench.meta.stored] == [True, True, None]
 
 
+def test_what_still_waits_is_not_sent_once_consent_is_taken_back(bench: Bench) -> None:
+    bench.meta.says = [NeedsHuman("No right.", code="graph_100_33", action="Assign it.", scope="lane")]
+    bench.tell(bench.outcome("qualified"), bench.outcome("won"))
+    assert sorted(state for _name, state, _code in bench.states()) == ["held", "queued"]
+    bench.tell(bench.outcome("lost", fields={"consent": False}))
+    bench.drain(minutes=20)
+    assert bench.meta.stored == []
+    assert [code for _name, state, code in bench.states() if state == "refused"] == ["no_consent", "no_consent"]
+
+
 def test_a_test_lead_is_never_told(bench: Bench) -> None:
     add(bench.services, make_lead("444444444444444", bench.clock() - timedelta(hours=1), is_test=True))
     bench.tell(bench.outcome("qualified", "444444444444444"))
