@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Any
+from unicodedata import normalize
 
 from leadloop.birth_dates import iso_birth_date
 from leadloop.conversions.genders import normalise_gender
@@ -117,6 +118,7 @@ def normalise_external_id(text: str) -> tuple[str, ...]:
     if len(text) > _LONGEST:
         return ()
     found = "".join(lower(drop_invisible(clean_text(text))).split())
+    found = normalize("NFC", found)  # a letter and an accent may have stood apart
     return (found,) if found and "\ufffd" not in found else ()
 
 

@@ -121,6 +121,8 @@ def test_without_consent_nothing_goes_and_with_opt_out_it_goes_marked(flow: Flow
     tell(flow, lead, "reached", connection=CONNECTION, fields={"consent": False})
     assert sent(flow) == [("Contact", "phone_call", CALLS, "refused")]
     tell(flow, lead, "reached", connection=CONNECTION, fields={"opt_out": True})
+    assert sent(flow) == [("Contact", "phone_call", CALLS, "refused")]  # the last word on consent still holds
+    tell(flow, lead, "reached", connection=CONNECTION, fields={"consent": True})
     assert sent(flow) == [("Contact", "phone_call", CALLS, "accepted")]
     (event,) = requests.get(f"{flow.running.url}/_sandbox/state", timeout=10).json()["events"]
     assert json.loads(event["payload"])["opt_out"] is True

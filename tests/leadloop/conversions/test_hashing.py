@@ -194,6 +194,7 @@ def test_nothing_is_not_hashed() -> None:
 @example("e\u0301" * 100)
 @example("\u1100\u200d\u1161")
 @example("M\ud800ller")
+@example("A \u0300")  # one letter, once the blank is gone
 @example("\u0301" * 50_000)  # seconds, if it were normalised
 def test_normalising_any_text_gives_texts_that_stay_as_they_are(key: str, text: str) -> None:
     normalise, hash_ = KEYS[key]
