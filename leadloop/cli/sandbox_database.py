@@ -34,7 +34,8 @@ def write_note(settings: Settings) -> None:
     path.touch(mode=0o600)
     path.write_text(
         f"META_APP_ID={settings.meta_app_id}\nMETA_APP_SECRET={settings.meta_app_secrets[0]}\n"
-        f"META_ACCESS_TOKEN={settings.meta_access_token}\nMETA_GRAPH_URL={settings.meta_graph_url}\n"
+        f"META_VERIFY_TOKEN={settings.meta_verify_token}\nMETA_ACCESS_TOKEN={settings.meta_access_token}\n"
+        f"META_GRAPH_URL={settings.meta_graph_url}\n"
     )
 
 
@@ -55,6 +56,7 @@ def with_sandbox(settings: Settings) -> Settings:
     return settings.with_(
         meta_app_id=noted.get("META_APP_ID", ""),
         meta_app_secrets=(noted.get("META_APP_SECRET", ""),),
+        meta_verify_token=noted.get("META_VERIFY_TOKEN", settings.meta_verify_token),
         meta_access_token=noted.get("META_ACCESS_TOKEN", ""),
         meta_graph_url=noted.get("META_GRAPH_URL", settings.meta_graph_url),
     )

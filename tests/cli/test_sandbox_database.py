@@ -196,6 +196,7 @@ def test_a_sandbox_on_a_database_by_name_is_found_beside_it(folder: Path) -> Non
     named = Settings(database_url="sqlite:///other.db", leadloop_secret_keys=(KEY,))
     write_note(sandbox_on(named).settings)
     assert with_sandbox(named).meta_graph_url == "http://127.0.0.1:8001"
+    assert with_sandbox(named).meta_verify_token  # or the doctor would find fault with it
 
 
 def test_it_is_said_when_there_is_real_work_beside_the_sandbox(
