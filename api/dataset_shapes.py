@@ -101,7 +101,7 @@ class QualityEvent(Schema):
     held = number("Waits until something is known or mended.", 0)
     expired = number("Became too old for Meta.", 0)
     skipped = number("Not to be told.", 7)
-    unknown = number("Sent, and no answer came.", 1)  # type: ignore[assignment]  # the name of the state
+    unknown_ = number("Sent, and no answer came.", 1, data_key="unknown")  # a Schema has an `unknown` of its own
     queued = number("About to be sent.", 0)
     already_sent = number("Of the skipped: copies of what Meta has.", 4)
     refused_by = _codes("Refused by Meta: code → events.", {"graph_100_2804003": 3})

@@ -20,9 +20,9 @@ def when(words: str, example: str | None, *, allow_none: bool = True) -> fields.
     return fields.AwareDateTime(format="iso", required=True, allow_none=allow_none, metadata=metadata)
 
 
-def number(words: str, example: int, *, allow_none: bool = False) -> fields.Integer:
+def number(words: str, example: int, *, allow_none: bool = False, data_key: str | None = None) -> fields.Integer:
     metadata = {"description": words, "example": example}
-    return fields.Integer(strict=True, required=True, allow_none=allow_none, metadata=metadata)
+    return fields.Integer(strict=True, required=True, allow_none=allow_none, metadata=metadata, data_key=data_key)
 
 
 def flag(words: str, example: bool | None, *, allow_none: bool = False) -> fields.Boolean:

@@ -28,7 +28,7 @@ def conversions(mode: str) -> dict[str, float]:
         told_s = time.time() - began
         found = system.wait_for_events(len(STAGES) * LEADS)
         took_s = max(found["events"].values()) - began
-        time.sleep(0.5)
+        time.sleep(0.5)  # what is noted after the last answer costs processor time, too
         count = len(found["events"])
         if found["copies"]:
             raise RuntimeError(f"{found['copies']} events came twice")
@@ -59,7 +59,7 @@ def _arrive(system: System, count: int) -> list[str]:
     ids = new_ids(count)
     asyncio.run(send(system.port, ids, at_a_time=AT_A_TIME))
     system.wait_for_leads(count)
-    time.sleep(1)
+    time.sleep(1)  # the CRM has them: now our own notes of that are to be over
     return ids
 
 
@@ -82,5 +82,6 @@ def _report(system: System, key: str, outcomes: list[dict[str, Any]]) -> None:
 def _evenly(ids: list[str], per_second: float) -> Iterator[str]:
     began = time.perf_counter()
     for number, one in enumerate(ids):
+        # At an even pace, whatever a call took.
         time.sleep(max(0.0, began + number / per_second - time.perf_counter()))
         yield one

@@ -97,7 +97,7 @@ class System:
         while len((found := self.upstream())["events"]) < count:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"only {len(found['events'])} of {count} events arrived in {most_s} s ({self.mode})")
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two questions, so that asking costs next to nothing
         return found
 
     def wait_for_leads(self, count: int, *, most_s: float = 120.0) -> dict[str, float]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.texts import tidy
 from store.models import ApiKey
+from store.sql import rows_changed
 
 PREFIX = "ll_"
 LONGEST_NAME = 80
@@ -109,7 +110,7 @@ def revoke_key(session: Session, name: str, now: datetime) -> bool:
         .values(revoked_at=now)
         .execution_options(synchronize_session=False)
     )
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(changed) > 0
 
 
 def list_keys(session: Session) -> list[ApiKey]:

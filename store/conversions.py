@@ -16,7 +16,7 @@ from leadloop.conversions.funnel import Past
 from leadloop.conversions.routes import Route
 from store.conversion_models import Conversion, Dataset
 from store.lanes import graph_lane
-from store.sql import Prepared, insert_new, table_of
+from store.sql import Prepared, insert_new, rows_changed, table_of
 from store.work import FRESH, add_work
 
 SEND = "conversions"  # the kind of work: one row for each dataset
@@ -171,7 +171,7 @@ def withdraw(session: Session, subject: Subject, *, now: datetime) -> int:
         .values(state="refused", code=code, message=message, action=action, settled_at=now)
     )
     changed = session.execute(change.execution_options(synchronize_session=False))
-    return int(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult: the statement is an UPDATE
+    return rows_changed(changed)
 
 
 def want_sending(session: Session, dataset_ids: Iterable[str], *, now: datetime, priority: int = FRESH) -> None:
@@ -278,7 +278,7 @@ def _expire(session: Session, chosen: ColumnElement[bool] | TextClause, *, now: 
         .values(state="expired", code=code, message=message, action=action, settled_at=now)
     )
     changed = session.execute(change.execution_options(synchronize_session=False))
-    return int(changed.rowcount)  # type: ignore[attr-defined]  # a CursorResult: the statement is an UPDATE
+    return rows_changed(changed)
 
 
 def list_left_behind(session: Session, dataset_id: str) -> list[Event]:

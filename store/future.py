@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, TextClause, and_, case, or_, select, text,
 from sqlalchemy.orm import Session
 
 from store.models import Lane, Work
-from store.sql import Prepared
+from store.sql import Prepared, rows_changed
 from store.work import FRESH, priority_of
 
 AHEAD_S = 10.0  # clocks of several machines may differ by so much
@@ -102,7 +102,7 @@ def _fall_due(session: Session, *wanted: Condition, lease_s: float, now: datetim
     due_at = case((Work.holder.is_(None), now), else_=now + timedelta(seconds=lease_s))
     change = update(Work).where(*wanted).values(due_at=due_at)
     done = session.execute(change.execution_options(synchronize_session=False))
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(done)
 
 
 def _end_rests(session: Session, which: ColumnElement[bool], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from store.conversion_models import IdempotencyKey
-from store.sql import Prepared, insert_new, table_of
+from store.sql import Prepared, insert_new, rows_changed, table_of
 
 KEPT_FOR = timedelta(days=7)
 TOGETHER = 1_000
@@ -86,4 +86,4 @@ def remove_answers(session: Session, *, before: datetime) -> int:
     """Remove what was kept before that time, at most TOGETHER at once; how many."""
     old = select(_table.c.id).where(_table.c.created_at < before).order_by(_table.c.created_at).limit(TOGETHER)
     removed = session.execute(delete(_table).where(_table.c.id.in_(old)))
-    return int(removed.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(removed)

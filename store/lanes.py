@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from store.models import Lane, Work
-from store.sql import Prepared, table_of
+from store.sql import Prepared, rows_changed, table_of
 from store.work import wake, wake_after_outage
 
 
@@ -101,7 +101,7 @@ def free_lane(session: Session, lane: str, *, now: datetime, wake_by: datetime |
     """A lane works again: forget its rest, and try what waited because the other side was ill at once, or `wake_by`."""
     freed = session.execute(delete(Lane).where(Lane.name == lane).execution_options(synchronize_session=False))
     woken = wake_after_outage(session, lane, by=wake_by or now)
-    return bool(freed.rowcount) or bool(woken)  # type: ignore[attr-defined]
+    return rows_changed(freed) > 0 or woken > 0
 
 
 def free_changed(session: Session, lanes: Mapping[str, str], *, now: datetime) -> list[str]:

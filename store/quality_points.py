@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.conversions.quality_meta import MetaQuality, Point, read_meta
 from store.conversion_models import QualityPoint
+from store.sql import rows_changed
 
 KEPT = timedelta(days=400)
 AT_LEAST_EVERY = timedelta(days=1)
@@ -67,4 +68,4 @@ def read_meta_quality(session: Session, dataset_id: str) -> MetaQuality:
 def prune_points(session: Session, *, now: datetime) -> int:
     """Forget points older than KEPT; returns how many."""
     gone = delete(QualityPoint).where(QualityPoint.at < now - KEPT).execution_options(synchronize_session=False)
-    return int(session.execute(gone).rowcount)  # type: ignore[attr-defined]  # a CursorResult: the statement is a DELETE
+    return rows_changed(session.execute(gone))

@@ -5,9 +5,9 @@ processor time there), so the statements of the lead path are Core statements ke
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, CursorResult, Result, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -18,6 +18,11 @@ def table_of(model: type[DeclarativeBase]) -> Table:
     table = model.__table__
     assert isinstance(table, Table)  # noqa: S101  every model of ours is one table
     return table
+
+
+def rows_changed(result: Result[Any]) -> int:
+    """How many rows an UPDATE or a DELETE touched; the session types its results as those of any statement."""
+    return cast("CursorResult[Any]", result).rowcount
 
 
 class Prepared:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from leadloop.errors import Verdict
 from store.models import Work
-from store.sql import MakeInsert, Prepared, insert_new, table_of
+from store.sql import MakeInsert, Prepared, insert_new, rows_changed, table_of
 
 FRESH, LATER, BACKFILL = 0, 1, 2  # priorities: fresh leads go before retries, retries before backfill
 MAYBE_CALLED = 1  # what is left of `lost` once the row came back: its call may have gone out, long ago
@@ -368,7 +368,7 @@ def wake(
     if work_ids is None and lane is None:
         chosen.append(Work.state.in_(("parked", "failed")))
     changed = session.execute(update(Work).where(*chosen).values(values).execution_options(synchronize_session=False))
-    return int(changed.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(changed)
 
 
 def wake_after_outage(session: Session, lane: str, *, by: datetime) -> int:
@@ -386,7 +386,7 @@ def wake_after_outage(session: Session, lane: str, *, by: datetime) -> int:
         )
         .execution_options(synchronize_session=False)
     )
-    return int(changed.rowcount)  # type: ignore[attr-defined]
+    return rows_changed(changed)
 
 
 def keep_probing(session: Session, lane: str, *, by: datetime) -> None:
@@ -407,7 +407,7 @@ def keep_probing(session: Session, lane: str, *, by: datetime) -> None:
             .limit(1)
         )
         probe = update(Work).where(Work.id == first.scalar_subquery()).values(due_at=by)
-        if session.execute(probe.execution_options(synchronize_session=False)).rowcount:  # type: ignore[attr-defined]
+        if rows_changed(session.execute(probe.execution_options(synchronize_session=False))):
             return
 
 

@@ -1,6 +1,7 @@
 """`leadloop conversions test`: one event about a real person to Meta at once, and its whole answer."""
 
 import json
+from typing import cast
 
 import rich_click as click
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.text import Text
 from leadloop.cli.conversion_list import STYLES
 from leadloop.cli.failures import Refused
 from leadloop.cli.services import services_for
-from leadloop.conversions.routes import CHANNELS
+from leadloop.conversions.routes import CHANNELS, Channel
 from leadloop.conversions.trial import STILL_COUNTS
 from leadloop.errors import LeadloopError
 from store.conversion_tests import AskedTest, SentTest, send_one
@@ -43,7 +44,8 @@ def test(
 
     Exit code 0 only when Meta says that it has received the event.
     """
-    asked = AskedTest(dataset_id, code.strip(), leadgen_id, channel, event_name)  # type: ignore[arg-type]  # of CHANNELS
+    chosen = cast("Channel | None", channel)  # one of CHANNELS, as the option takes no other
+    asked = AskedTest(dataset_id, code.strip(), leadgen_id, chosen, event_name)
     with services_for(ctx.obj.settings) as services:
         try:
             sent = send_one(services, asked)

@@ -52,8 +52,8 @@ def keep(engine: Engine, *rows: Any) -> None:
 @pytest.fixture
 def some(engine: Engine) -> None:
     """1 accepted, 2 refused, 3 of a contact, 4 a test event, 5 queued for a dataset that is held."""
-    sent = {"event_name": "Purchase", "user_data": {"em": ["0" * 64], "ctwa_clid": CLICK}}
-    sent["user_data"] |= {"client_ip_address": "203.0.113.9", "client_user_agent": "Browser of Zoe"}  # type: ignore[operator]
+    browser = {"client_ip_address": "203.0.113.9", "client_user_agent": "Browser of Zoe"}
+    sent = {"event_name": "Purchase", "user_data": {"em": ["0" * 64], "ctwa_clid": CLICK} | browser}
     keep(
         engine,
         make_lead(LEAD, NOW - timedelta(days=3)),
