@@ -3,14 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from configuration.configured import (
-    Change,
-    find_reordering,
-    set_env_names,
-    set_plain,
-    set_position,
-    set_token,
-)
+from configuration.configured import Change, find_reordering, forget_account, keep_account
 from configuration.entries import PageEntry
 from leadloop.ports import Vault
 from store.models import Page
@@ -28,25 +21,9 @@ def apply_pages(session: Session, entries: tuple[PageEntry, ...], vault: Vault) 
         if row is None:
             row = Page(page_id=entry.page_id, configured=False, position=position)
             session.add(row)
-        changes.append(_apply_page(row, entry, position, vault))
+        changes.append(
+            keep_account(row, entry, kind="page", name=entry.page_id, keys=_PLAIN_KEYS, position=position, vault=vault)
+        )
     named = [entry.page_id for entry in entries]
-    changes += [_remove(rows[page_id]) for page_id in before if page_id not in named]
+    changes += [forget_account(rows[page_id], kind="page", name=page_id) for page_id in before if page_id not in named]
     return [*filter(None, changes), *find_reordering("pages", before, named)]
-
-
-def _apply_page(row: Page, entry: PageEntry, position: int, vault: Vault) -> Change | None:
-    details = set_plain(row, entry, _PLAIN_KEYS)
-    details += set_token(row, entry.access_token, entry.env_names, vault)
-    set_env_names(row, entry.env_names)
-    set_position(row, position)
-    if not row.configured:
-        row.configured = True
-        return Change("page", entry.page_id, "added")
-    return Change("page", entry.page_id, "changed", tuple(details)) if details else None
-
-
-def _remove(row: Page) -> Change:
-    row.configured = False
-    row.token_sealed = None
-    row.env_names = None
-    return Change("page", row.page_id, "removed")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from configuration.entries import DatasetEntry, PageEntry
 from leadloop.errors import SettingsError
 from leadloop.ports import Vault
 from store.conversion_models import Dataset
@@ -125,6 +126,35 @@ def set_token(row: Page | Dataset, token: str | None, env_names: Mapping[str, st
     told = f"access_token {verb(row.token_sealed, token)}"
     row.token_sealed = None if token is None else vault.seal(token)
     return (told,)
+
+
+def keep_account(
+    row: Page | Dataset,
+    entry: PageEntry | DatasetEntry,
+    *,
+    kind: str,
+    name: str,
+    keys: Iterable[str],
+    position: int,
+    vault: Vault,
+) -> Change | None:
+    """Write down a Page or a dataset as the file has it; what changed, None when nothing did."""
+    details = set_plain(row, entry, keys)
+    details += set_token(row, entry.access_token, entry.env_names, vault)
+    set_env_names(row, entry.env_names)
+    set_position(row, position)
+    if not row.configured:
+        row.configured = True
+        return Change(kind, name, "added")
+    return Change(kind, name, "changed", tuple(details)) if details else None
+
+
+def forget_account(row: Page | Dataset, *, kind: str, name: str) -> Change:
+    """The file names it no more: it stays known, without its token."""
+    row.configured = False
+    row.token_sealed = None
+    row.env_names = None
+    return Change(kind, name, "removed")
 
 
 def set_env_names(row: Page | Connection | Notifier | Dataset, env_names: Mapping[str, str]) -> None:
